@@ -1,0 +1,103 @@
+"""Settings: the only place that reads the environment."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal, Self
+from uuid import UUID
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOCAL_WORKSPACE = UUID("00000000-0000-7000-8000-000000000001")
+"""The one workspace there is until accounts exist."""
+
+
+class Settings(BaseSettings):
+    """Everything that differs between one machine, a test and the cloud. Names in the environment
+    carry the prefix `SIGHT_`, except those that other software already gave a name."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGHT_", env_file=".env", extra="ignore", frozen=True)
+
+    environment: Literal["development", "staging", "production"] = Field(
+        "development", description="Outside development the API refuses to start without an API key."
+    )
+    api_key: SecretStr | None = Field(None, description="What callers send as `Authorization: Bearer ...`.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
+    revision: str = Field(
+        "local", validation_alias=AliasChoices("K_REVISION", "SIGHT_REVISION"), description="The running revision."
+    )
+
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="Postgres with pgvector. Unset: the embedded one on this machine.",
+    )
+    cloud_sql_instance: str | None = Field(
+        None, description="`project:region:instance`; when set, the Cloud SQL connector with IAM authentication."
+    )
+    database_user: str = Field("sight", description="The IAM database user on Cloud SQL.")
+    database_name: str = Field("sight", description="The database on Cloud SQL.")
+    database_pool_size: int = Field(2, ge=1, le=20, description="Connections per process; there is no overflow.")
+
+    redis_url: SecretStr | None = Field(
+        None, validation_alias="REDIS_URL", description="Redis. Unset: the embedded one on this machine."
+    )
+
+    bus: Literal["embedded", "pubsub"] = Field("embedded", description="Which bus carries the events.")
+    google_cloud_project: str = Field(
+        "sight-local", validation_alias="GOOGLE_CLOUD_PROJECT", description="The Google Cloud project."
+    )
+    pubsub_emulator_host: str | None = Field(
+        None, validation_alias="PUBSUB_EMULATOR_HOST", description="`host:port` of the Pub/Sub emulator."
+    )
+    push_base_url: str | None = Field(
+        None, description="Where Pub/Sub pushes to: `{push_base_url}/{function}` is a function's endpoint."
+    )
+    push_audience: str | None = Field(
+        None, description="When set, push requests must carry an OIDC token for this audience."
+    )
+    push_service_account: str | None = Field(None, description="The service account e-mail the push token must be of.")
+    tasks_location: str = Field("europe-central2", description="The region of the Cloud Tasks queue.")
+    tasks_queue: str = Field("sight-delayed", description="The Cloud Tasks queue of delayed messages.")
+    tasks_endpoint: str | None = Field(None, description="Another endpoint for Cloud Tasks, such as a fake.")
+
+    llm: Literal["auto", "gemini", "simulated"] = Field(
+        "auto", description="`auto` is Gemini when there is a key and the simulated model when there is none."
+    )
+    google_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("GOOGLE_API_KEY", "GEMINI_API_KEY"), description="The key for Gemini."
+    )
+    gemini_endpoint: str | None = Field(None, description="Another endpoint for Gemini, such as a fake server.")
+    gemini_model: str = Field("gemini-2.5-flash", description="The model that plays personas and answers.")
+    gemini_analysis_model: str = Field("gemini-2.5-pro", description="The model that analyses.")
+    gemini_embedding_model: str = Field("gemini-embedding-001", description="The model that embeds.")
+    llm_timeout_seconds: float = Field(60.0, gt=0, description="The limit of one LLM call.")
+    llm_requests_per_minute: int = Field(60_000, ge=1, description="Shared by all processes, per model.")
+    llm_tokens_per_minute: int = Field(60_000_000, ge=1, description="Shared by all processes, per model.")
+    llm_cache_days: float = Field(7.0, ge=0, description="How long a reply is kept for an identical request; 0: not.")
+    simulated_latency_seconds: float = Field(0.0, ge=0, description="What a call of the simulated model takes.")
+
+    workers: int = Field(2, ge=1, le=64, description="Worker processes on one machine.")
+    worker_threads: int = Field(32, ge=1, le=256, description="Messages a worker process handles at once.")
+    data_dir: str = Field(".sight", description="Where the embedded Postgres and Redis keep their files.")
+    port: int = Field(8080, ge=0, le=65535, description="The port of the local gateway.")
+
+    @model_validator(mode="after")
+    def _requires_a_key_outside_development(self) -> Self:
+        if self.environment != "development" and not (self.api_key and self.api_key.get_secret_value().strip()):
+            raise ValueError("SIGHT_API_KEY must be set outside development")
+        return self
+
+    @property
+    def llm_provider(self) -> Literal["gemini", "simulated"]:
+        """The provider `llm` comes down to."""
+        if self.llm == "auto":
+            return "gemini" if self.google_api_key else "simulated"
+        return self.llm
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
