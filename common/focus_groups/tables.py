@@ -1,0 +1,84 @@
+"""Focus groups: who sits in them, what they are asked, and what they answered."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.database.base import Base, CreatedAt, Id, WorkspaceId
+
+
+class FocusGroup(Base):
+    """A focus group; its answers are made by the job `job_id`."""
+
+    __tablename__ = "focus_groups"
+    __table_args__ = (Index(None, "workspace_id", "project_id", "created_at"),)
+
+    id: Mapped[Id]
+    workspace_id: Mapped[WorkspaceId]
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    name: Mapped[str] = mapped_column(Text)
+    mode: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(Text)
+    briefing: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+
+
+class FocusGroupMember(Base):
+    """A persona's seat in a group; `position` counts from 0."""
+
+    __tablename__ = "focus_group_members"
+    __table_args__ = (UniqueConstraint("focus_group_id", "persona_id"),)
+
+    focus_group_id: Mapped[UUID] = mapped_column(ForeignKey("focus_groups.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[WorkspaceId]
+    persona_id: Mapped[UUID] = mapped_column(ForeignKey("personas.id"))
+
+
+class Question(Base):
+    """A question of a group; `position` counts from 0 and is the round it is asked in."""
+
+    __tablename__ = "questions"
+    __table_args__ = (UniqueConstraint("focus_group_id", "position"),)
+
+    id: Mapped[Id]
+    workspace_id: Mapped[WorkspaceId]
+    focus_group_id: Mapped[UUID] = mapped_column(ForeignKey("focus_groups.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Answer(Base):
+    """What one persona answered to one question. Its id is its job item's, so that it can exist only once.
+
+    `sentiment` is in [-1, 1], `confidence` in [0, 1]; `heard` records what others' words the persona
+    was given before it answered (discussion mode).
+    """
+
+    __tablename__ = "answers"
+    __table_args__ = (
+        UniqueConstraint("question_id", "persona_id"),
+        Index(None, "focus_group_id", "persona_id", "question_position"),
+    )
+
+    id: Mapped[Id]
+    workspace_id: Mapped[WorkspaceId]
+    focus_group_id: Mapped[UUID] = mapped_column(ForeignKey("focus_groups.id", ondelete="CASCADE"))
+    question_id: Mapped[UUID] = mapped_column(ForeignKey("questions.id"))
+    question_position: Mapped[int]
+    persona_id: Mapped[UUID] = mapped_column(ForeignKey("personas.id"))
+    text: Mapped[str] = mapped_column(Text)
+    stance: Mapped[str] = mapped_column(Text)
+    sentiment: Mapped[float]
+    themes: Mapped[list[Any]]
+    confidence: Mapped[float]
+    heard: Mapped[dict[str, Any] | None]
+    model: Mapped[str] = mapped_column(Text)
+    prompt_hash: Mapped[str] = mapped_column(Text)
+    simulated: Mapped[bool]
+    created_at: Mapped[CreatedAt]

@@ -1,0 +1,194 @@
+"""Lays out a job's items in batches and asks for those whose turn it is. Resumable at any batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from common.database.rows import insert_rows
+from common.events import outbox
+from common.ids import item_id
+from common.jobs.errors import JobNotFound
+from common.jobs.models import KINDS, NewItem
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Engine
+
+    from common.events.models import JobAccepted, RoundCompleted
+    from common.events.outbox import Pending, Relay
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What an expander is told: the job, and which positions to lay out (`start <= position < stop`)."""
+
+    workspace_id: UUID
+    project_id: UUID
+    job_id: UUID
+    subject_id: UUID | None
+    spec: dict[str, Any]
+    seed: int
+    total: int
+    rounds: int
+    start: int
+    stop: int
+
+
+Expander = Callable[["Connection", Layout], Sequence[NewItem]]
+"""Makes the items of a range of positions, the same ones each time it is asked."""
+
+
+def expand(event: JobAccepted, *, engine: Engine, relay: Relay, expanders: dict[str, Expander]) -> None:
+    """Lays out what is left of the job, each batch in its own transaction. Raises `JobNotFound`."""
+    while True:
+        with engine.begin() as connection:
+            pending = _expand_batch(connection, event, expanders)
+        if pending is None:
+            return
+        relay.send(pending)
+
+
+def _expand_batch(connection: Connection, event: JobAccepted, expanders: dict[str, Expander]) -> list[Pending] | None:
+    job = connection.execute(
+        text("SELECT * FROM jobs WHERE id = :job AND workspace_id = :workspace FOR UPDATE"),
+        {"job": event.job_id, "workspace": event.workspace_id},
+    ).one_or_none()
+    if job is None:
+        raise JobNotFound(f"there is no job {event.job_id}")
+    if job.state != "running" or job.stop_reason is not None or job.expanded >= job.total:
+        return None
+    # A batch holds whole chains: an item must find the one after it when it ends.
+    batch = max(BATCH // job.rounds, 1) * job.rounds
+    stop = min(job.expanded + batch, job.total)
+    items = expanders[job.kind](
+        connection,
+        Layout(
+            workspace_id=event.workspace_id,
+            project_id=job.project_id,
+            job_id=event.job_id,
+            subject_id=job.subject_id,
+            spec=job.spec,
+            seed=job.seed,
+            total=job.total,
+            rounds=job.rounds,
+            start=job.expanded,
+            stop=stop,
+        ),
+    )
+    insert_rows(
+        connection,
+        "job_items",
+        {
+            "id": "uuid",
+            "workspace_id": "uuid",
+            "job_id": "uuid",
+            "position": "int",
+            "round": "int",
+            "state": "text",
+            "persona_id": "uuid",
+            "question_id": "uuid",
+            "payload": "jsonb",
+        },
+        [
+            (
+                item_id(event.job_id, item.position),
+                event.workspace_id,
+                event.job_id,
+                item.position,
+                item.round,
+                "ready" if item.ready else "waiting",
+                item.persona_id,
+                item.question_id,
+                item.payload,
+            )
+            for item in items
+        ],
+    )
+    connection.execute(
+        text("UPDATE jobs SET expanded = :stop WHERE id = :job AND workspace_id = :workspace"),
+        {"stop": stop, "job": event.job_id, "workspace": event.workspace_id},
+    )
+    ready = [item_id(event.job_id, item.position) for item in items if item.ready]
+    return _ask_for(connection, event.workspace_id, event.job_id, job.kind, ready, event.traceparent)
+
+
+_OPEN_ROUND = text("""
+WITH locked AS (
+    SELECT id, kind FROM jobs
+    WHERE id = :job AND workspace_id = :workspace AND state = 'running' AND stop_reason IS NULL FOR UPDATE
+), next AS (
+    SELECT min(i.round) AS round FROM job_items i JOIN locked ON i.job_id = locked.id
+    WHERE i.round > :round AND i.state = 'waiting'
+)
+UPDATE job_items i SET state = 'ready', updated_at = now()
+FROM locked, next WHERE i.job_id = locked.id AND i.round = next.round AND i.state = 'waiting'
+RETURNING i.id, locked.kind
+""")
+
+
+def open_next_round(event: RoundCompleted, *, engine: Engine, relay: Relay) -> None:
+    """Makes the items of the next round ready and asks for them; a repeated event finds none waiting."""
+    with engine.begin() as connection:
+        still_open = connection.execute(
+            text("SELECT open FROM job_rounds WHERE job_id = :job AND round = :round AND workspace_id = :workspace"),
+            {"job": event.job_id, "round": event.round, "workspace": event.workspace_id},
+        ).scalar_one_or_none()
+        if still_open is None:
+            raise JobNotFound(f"there is no job {event.job_id} with a round {event.round}")
+        if still_open > 0:
+            return
+        rows = connection.execute(
+            _OPEN_ROUND, {"job": event.job_id, "round": event.round, "workspace": event.workspace_id}
+        ).all()
+        if not rows:
+            return
+        ids = [row.id for row in rows]
+        pending = _ask_for(connection, event.workspace_id, event.job_id, rows[0].kind, ids, event.traceparent)
+    relay.send(pending)
+
+
+def _ask_for(
+    connection: Connection,
+    workspace_id: UUID,
+    job_id: UUID,
+    kind: str,
+    item_ids: Sequence[UUID],
+    traceparent: str,
+) -> list[Pending]:
+    """The events that ask for items, written to the outbox."""
+    asked = KINDS[kind]
+    return outbox.put(
+        connection,
+        workspace_id,
+        [
+            (asked.topic, asked.event(workspace_id=workspace_id, job_id=job_id, item_id=item, traceparent=traceparent))
+            for item in item_ids
+        ],
+    )
+
+
+def ask_again(connection: Connection, older_than_seconds: float, limit: int) -> list[Pending]:
+    """Asks again for ready items, of all workspaces, that nobody has come for in this time."""
+    rows = connection.execute(
+        text("""
+            UPDATE job_items i SET updated_at = now()
+            FROM jobs j
+            WHERE j.id = i.job_id AND j.state = 'running' AND j.stop_reason IS NULL AND i.id IN (
+                SELECT id FROM job_items
+                WHERE state = 'ready' AND updated_at < now() - make_interval(secs => :age)
+                ORDER BY updated_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+            RETURNING i.id, i.workspace_id, i.job_id, j.kind, j.traceparent
+        """),
+        {"age": older_than_seconds, "limit": limit},
+    ).all()
+    pending: list[Pending] = []
+    for row in rows:
+        pending += _ask_for(connection, row.workspace_id, row.job_id, row.kind, [row.id], row.traceparent)
+    return pending

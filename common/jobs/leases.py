@@ -1,0 +1,159 @@
+"""Claims items and gives them up. A claim is a lease with a fencing token and a reservation of money.
+
+Every statement that changes a job and its items locks the job's row first: budgets and counts are judged
+on what is true at that moment, and no two statements wait for each other.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from common.jobs.errors import ItemBusy, ItemNotFound, JobNotFound, OverBudget
+from common.jobs.models import KINDS, Claim
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+
+def owner_of(pid: int) -> str:
+    """The name under which a process of this machine holds leases."""
+    return f"{socket.gethostname()}:{pid}"
+
+
+_CLAIM = text("""
+WITH job AS (
+    SELECT *, extract(epoch FROM deadline_at - now()) AS seconds_left,
+           budget_micros IS NULL OR spent_micros + reserved_micros + :reserve <= budget_micros AS affordable
+    FROM jobs
+    WHERE id = :job AND workspace_id = :workspace AND state = 'running' AND stop_reason IS NULL
+      AND deadline_at > now()
+    FOR UPDATE
+), item AS (
+    UPDATE job_items i
+    SET state = 'leased', token = i.token + 1, attempts = i.attempts + 1, reserved_micros = :reserve,
+        lease_owner = :owner, lease_until = now() + make_interval(secs => :lease), updated_at = now()
+    FROM job
+    WHERE i.id = :item AND i.job_id = job.id AND i.state = 'ready' AND job.affordable
+    RETURNING i.*
+), reserved AS (
+    UPDATE jobs j SET reserved_micros = j.reserved_micros + :reserve, started_at = coalesce(j.started_at, now())
+    FROM item WHERE j.id = item.job_id AND (:reserve > 0 OR j.started_at IS NULL)
+)
+SELECT job.project_id, job.kind, job.flow, job.rounds, job.spec, job.seed, job.subject_id, job.traceparent,
+       job.seconds_left, job.affordable, item.id AS item_id, item.token, item.position, item.round, item.attempts,
+       item.persona_id, item.question_id, item.payload, item.reserved_micros
+FROM job LEFT JOIN item ON true
+""")
+
+
+def claim(
+    connection: Connection, workspace_id: UUID, job_id: UUID, item_id: UUID, *, kind: str, reserve_micros: int
+) -> Claim | None:
+    """Claims a ready item in one statement, on a connection in autocommit.
+
+    Returns None when there is nothing to do: the item has ended, or its job has or is about to.
+    Raises `ItemBusy` while another worker holds it, `OverBudget` when the job cannot pay for it, and
+    `JobNotFound` or `ItemNotFound`.
+    """
+    row = connection.execute(
+        _CLAIM,
+        {
+            "workspace": workspace_id,
+            "job": job_id,
+            "item": item_id,
+            "reserve": reserve_micros,
+            "owner": owner_of(os.getpid()),
+            "lease": KINDS[kind].lease_seconds,
+        },
+    ).one_or_none()
+    if row is None or row.item_id is None:
+        _explain_refusal(connection, workspace_id, job_id, item_id, affordable=row is None or row.affordable)
+        return None
+    return Claim(
+        workspace_id=workspace_id,
+        project_id=row.project_id,
+        job_id=job_id,
+        item_id=item_id,
+        token=row.token,
+        kind=row.kind,
+        flow=row.flow,
+        rounds=row.rounds,
+        position=row.position,
+        round=row.round,
+        attempts=row.attempts,
+        persona_id=row.persona_id,
+        question_id=row.question_id,
+        payload=row.payload,
+        spec=row.spec,
+        seed=row.seed,
+        subject_id=row.subject_id,
+        reserved_micros=row.reserved_micros,
+        seconds_left=float(row.seconds_left),
+        traceparent=row.traceparent,
+    )
+
+
+def _explain_refusal(
+    connection: Connection, workspace_id: UUID, job_id: UUID, item_id: UUID, *, affordable: bool
+) -> None:
+    job = connection.execute(
+        text("SELECT state, stop_reason FROM jobs WHERE id = :job AND workspace_id = :workspace"),
+        {"job": job_id, "workspace": workspace_id},
+    ).one_or_none()
+    if job is None:
+        raise JobNotFound(f"there is no job {job_id}")
+    item = connection.execute(
+        text("SELECT state FROM job_items WHERE id = :item AND job_id = :job AND workspace_id = :workspace"),
+        {"item": item_id, "job": job_id, "workspace": workspace_id},
+    ).one_or_none()
+    if item is None:
+        raise ItemNotFound(f"job {job_id} has no item {item_id}")
+    if job.state != "running" or job.stop_reason is not None:
+        return
+    if item.state == "ready" and not affordable:
+        raise OverBudget(f"job {job_id} cannot pay for another item")
+    if item.state == "leased":
+        raise ItemBusy(f"item {item_id} is being worked on")
+
+
+# A lease that was lost may have cost what was reserved for it, and nobody can say: it counts as spent.
+_GIVE_UP = """
+WITH job AS (
+    SELECT id FROM jobs WHERE id IN (SELECT i.job_id FROM job_items i WHERE i.state = 'leased' AND {which})
+    ORDER BY id FOR UPDATE
+), lost AS (
+    UPDATE job_items i
+    SET state = 'ready', lease_until = NULL, lease_owner = NULL, updated_at = '-infinity'
+    FROM job WHERE i.job_id = job.id AND i.state = 'leased' AND {which}
+    RETURNING i.id, i.job_id, i.workspace_id, i.reserved_micros
+), spent AS (
+    UPDATE jobs j SET spent_micros = spent_micros + s.micros, reserved_micros = reserved_micros - s.micros
+    FROM (SELECT job_id, sum(reserved_micros) AS micros FROM lost GROUP BY job_id) s
+    WHERE j.id = s.job_id AND s.micros > 0
+), calls AS (
+    INSERT INTO llm_calls (workspace_id, job_id, item_id, purpose, provider, model, prompt_hash, input_tokens,
+                           output_tokens, cached_tokens, cost_micros, latency_ms, cache_hit, simulated, outcome)
+    SELECT workspace_id, job_id, id, 'unknown', 'unknown', 'unknown', '', 0, 0, 0, reserved_micros, 0, false, false,
+           'lost' FROM lost WHERE reserved_micros > 0
+)
+SELECT count(*) FROM lost
+"""
+
+_EXPIRED = text(_GIVE_UP.format(which="i.lease_until < now()"))
+_OWNED = text(_GIVE_UP.format(which="i.lease_owner = :owner"))
+
+
+def expire(connection: Connection) -> int:
+    """Frees the items of all workspaces whose lease has ended, for the sweeper to ask for again."""
+    return int(connection.execute(_EXPIRED).scalar_one())
+
+
+def give_up(connection: Connection, owner: str) -> int:
+    """Frees the items a process held that has died, for the sweeper to ask for again."""
+    return int(connection.execute(_OWNED, {"owner": owner}).scalar_one())

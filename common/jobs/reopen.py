@@ -1,0 +1,104 @@
+"""Opens an ended job again for what failed or was skipped; what is done stays done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from common.bus.topology import JOBS
+from common.events import outbox
+from common.events.models import JobAccepted
+from common.jobs.errors import JobNotFound, NothingToRetry
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+    from common.events.models import Event
+    from common.events.outbox import Pending
+
+# An item of a chain waits for the one before it when that one runs again too; of the rounds, only the
+# first that has something to do begins.
+_REOPEN = text("""
+WITH again AS (
+    SELECT i.id, i.position, i.round FROM job_items i
+    WHERE i.job_id = :job AND i.workspace_id = :workspace
+      AND (i.state = 'failed' OR (:resume AND i.state = 'skipped'))
+), first AS (
+    SELECT CASE WHEN :resume AND :missing > 0 THEN 0 ELSE min(round) END AS round FROM again
+), changed AS (
+    UPDATE job_items i
+    SET attempts = 0, reason_code = NULL, reason = NULL, finished_at = NULL, updated_at = '-infinity',
+        state = CASE
+            WHEN :flow = 'chain' AND i.round > 0
+                 AND EXISTS (SELECT 1 FROM again a WHERE a.position = i.position - 1) THEN 'waiting'
+            WHEN :flow = 'rounds' AND i.round > first.round THEN 'waiting'
+            ELSE 'ready' END
+    FROM again, first WHERE i.id = again.id
+    RETURNING i.round
+), reopened_rounds AS (
+    UPDATE job_rounds r
+    SET open = (SELECT count(*) FROM changed c WHERE c.round = r.round)
+               + CASE WHEN :resume THEN :missing / :rounds ELSE 0 END
+    WHERE r.job_id = :job
+), missing AS (
+    SELECT count(*) AS items FROM changed
+), job AS (
+    UPDATE jobs j
+    SET state = 'running', stop_reason = NULL, finished_at = NULL, version = j.version + 1,
+        failed = 0, skipped = CASE WHEN :resume THEN 0 ELSE j.skipped END,
+        expanded = CASE WHEN :resume THEN j.total - :missing ELSE j.expanded END,
+        budget_micros = coalesce(:budget, j.budget_micros),
+        deadline_at = now() + make_interval(secs => :deadline)
+    WHERE j.id = :job AND j.workspace_id = :workspace
+    RETURNING j.version
+)
+INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
+SELECT :job, job.version, :workspace, 'reopened', jsonb_build_object('items', missing.items) FROM job, missing
+""")
+
+
+def reopen(
+    connection: Connection,
+    workspace_id: UUID,
+    job_id: UUID,
+    *,
+    resume: bool,
+    budget_micros: int | None = None,
+    deadline_seconds: float = 3600.0,
+) -> list[Pending]:
+    """Runs the failed items of an ended job again, and with `resume` those that were skipped too.
+
+    Returns the events to publish after the caller's commit. Raises `JobNotFound`, or `NothingToRetry`
+    when the job is running or nothing of it is left to do.
+    """
+    job = connection.execute(
+        text("""
+            SELECT j.*, (SELECT count(*) FROM job_items i WHERE i.job_id = j.id) AS laid_out
+            FROM jobs j WHERE j.id = :job AND j.workspace_id = :workspace FOR UPDATE
+        """),
+        {"job": job_id, "workspace": workspace_id},
+    ).one_or_none()
+    if job is None:
+        raise JobNotFound(f"there is no job {job_id}")
+    if job.state == "running":
+        raise NothingToRetry("the job is still running")
+    if job.failed == 0 and not (resume and job.skipped > 0):
+        raise NothingToRetry("nothing of the job failed" + ("" if resume else "; resume it to run what was skipped"))
+    connection.execute(
+        _REOPEN,
+        {
+            "workspace": workspace_id,
+            "job": job_id,
+            "flow": job.flow,
+            "rounds": job.rounds,
+            "resume": resume,
+            "missing": job.total - job.laid_out,
+            "budget": budget_micros,
+            "deadline": deadline_seconds,
+        },
+    )
+    events: list[tuple[str, Event]] = [(JOBS, JobAccepted(workspace_id=workspace_id, job_id=job_id))]
+    return outbox.put(connection, workspace_id, events)

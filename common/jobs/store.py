@@ -1,0 +1,102 @@
+"""Reads jobs: their state, what happened to them, and lists of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from common.jobs.errors import JobNotFound
+from common.jobs.models import Counts, JobEventView, JobView, Reason, Spend
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+
+def version(connection: Connection, workspace_id: UUID, job_id: UUID) -> int:
+    """The job's version, the cheapest way to see whether anything changed. Raises `JobNotFound`."""
+    found = connection.execute(
+        text("SELECT version FROM jobs WHERE id = :job AND workspace_id = :workspace"),
+        {"job": job_id, "workspace": workspace_id},
+    ).scalar_one_or_none()
+    if found is None:
+        raise JobNotFound(f"there is no job {job_id}")
+    return int(found)
+
+
+def get(connection: Connection, workspace_id: UUID, job_id: UUID) -> JobView:
+    """One job with the reasons of what failed or was skipped. Raises `JobNotFound`."""
+    row = connection.execute(
+        text("SELECT * FROM jobs WHERE id = :job AND workspace_id = :workspace"),
+        {"job": job_id, "workspace": workspace_id},
+    ).one_or_none()
+    if row is None:
+        raise JobNotFound(f"there is no job {job_id}")
+    return _view(row, _reasons(connection, workspace_id, job_id) if row.failed or row.skipped else [])
+
+
+def list_jobs(
+    connection: Connection, workspace_id: UUID, *, project_id: UUID | None, limit: int, before: UUID | None
+) -> list[JobView]:
+    """Jobs of the workspace, newest first, without their reasons; `before` is the last id of the page before."""
+    rows = connection.execute(
+        text("""
+            SELECT * FROM jobs
+            WHERE workspace_id = :workspace AND (CAST(:project AS uuid) IS NULL OR project_id = :project)
+              AND (CAST(:before AS uuid) IS NULL OR id < :before)
+            ORDER BY id DESC LIMIT :limit
+        """),
+        {"workspace": workspace_id, "project": project_id, "before": before, "limit": limit},
+    )
+    return [_view(row, []) for row in rows]
+
+
+def events_since(
+    connection: Connection, workspace_id: UUID, job_id: UUID, *, after: int, limit: int
+) -> list[JobEventView]:
+    """What happened to a job after the event of sequence `after`, oldest first."""
+    rows = connection.execute(
+        text("""
+            SELECT sequence, type, payload, created_at FROM job_events
+            WHERE job_id = :job AND workspace_id = :workspace AND sequence > :after ORDER BY sequence LIMIT :limit
+        """),
+        {"job": job_id, "workspace": workspace_id, "after": after, "limit": limit},
+    )
+    return [JobEventView.model_validate(row._asdict()) for row in rows]
+
+
+def _reasons(connection: Connection, workspace_id: UUID, job_id: UUID) -> list[Reason]:
+    rows = connection.execute(
+        text("""
+            SELECT reason_code AS code, min(reason) AS detail, count(*) AS items FROM job_items
+            WHERE job_id = :job AND workspace_id = :workspace AND state IN ('failed', 'skipped')
+            GROUP BY reason_code ORDER BY count(*) DESC, reason_code
+        """),
+        {"job": job_id, "workspace": workspace_id},
+    )
+    return [Reason(code=row.code, detail=row.detail, items=row.items) for row in rows]
+
+
+def _view(row: Any, reasons: list[Reason]) -> JobView:
+    return JobView(
+        id=row.id,
+        project_id=row.project_id,
+        kind=row.kind,
+        state=row.state,
+        version=row.version,
+        subject_id=row.subject_id,
+        seed=row.seed,
+        simulated=row.simulated,
+        items=Counts(total=row.total, done=row.done, failed=row.failed, skipped=row.skipped),
+        spend=Spend(
+            spent_micros=row.spent_micros, reserved_micros=row.reserved_micros, budget_micros=row.budget_micros
+        ),
+        stop_reason=row.stop_reason,
+        reasons=reasons,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        deadline_at=row.deadline_at,
+    )
