@@ -1,0 +1,91 @@
+"""Starts programs, and ends them by their process id, whoever started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+POLL_SECONDS = 0.01
+
+
+class StartFailed(Exception):
+    """A program did not come up; the message says why and ends with its log."""
+
+
+def start(
+    program: Sequence[str | Path],
+    *,
+    log: Path,
+    tied: bool = True,
+    tie_signal: signal.Signals = signal.SIGTERM,
+    owner: tuple[int, int] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Starts a program in its own session and returns its process id.
+
+    Its output goes to the end of `log`. A `tied` program gets `tie_signal` when the calling thread ends,
+    even by kill -9. `owner` is the (uid, gid) it runs as, by default the caller's.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    uid, gid = owner or (os.geteuid(), os.getegid())
+    launcher = Path(__file__).with_name("launch.py")
+    parent = os.getpid() if tied else 0
+    arguments = [sys.executable, "-I", "-S", launcher, parent, int(tie_signal), uid, gid, *program]
+    return os.posix_spawn(
+        sys.executable,
+        [str(argument) for argument in arguments],
+        dict(os.environ if environment is None else environment),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+    )
+
+
+def command_of(pid: int) -> str:
+    """The command line of a running process, empty when it has ended, even if nobody has reaped it."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        if Path("/proc/self").exists():
+            return ""
+    shown = subprocess.run(["ps", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    state, _, command = shown.stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else command.strip()
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs. One of our own children is reaped when it has ended."""
+    try:
+        reaped, _ = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return command_of(pid) != ""
+    return reaped == 0
+
+
+def end(pid: int, *, by: signal.Signals = signal.SIGTERM, within: float = 10.0) -> None:
+    """Sends `by` and waits; after `within` seconds, SIGKILL. Nothing happens when it has ended already."""
+    for signal_number, seconds in ((by, within), (signal.SIGKILL, 5.0)):
+        if not alive(pid):
+            return
+        try:
+            os.kill(pid, signal_number)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + seconds
+        while alive(pid) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+
+def tail(log: Path, *, lines: int = 15) -> str:
+    """The last lines of a log, empty when there is none."""
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
