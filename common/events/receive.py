@@ -1,0 +1,97 @@
+"""Receives one push request: proves it, reads it, handles it, and says whether it should come again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from common.bus.envelope import parse_push
+from common.bus.port import Delivery
+from common.errors import Malformed, SightError, Unauthenticated
+from common.events import dead_letters
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Engine
+
+log = structlog.get_logger()
+
+Prove = Callable[[str | None], None]
+"""Takes the Authorization header and raises `Unauthenticated` unless it proves the sender."""
+
+ACKNOWLEDGED = ("", 204)
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What receiving needs: where dead letters go, the workspace of those that name none, and the proof."""
+
+    engine: Engine
+    workspace_id: UUID
+    prove: Prove
+
+    def receive(
+        self, body: bytes, headers: Mapping[str, str], reads: TypeAdapter[Any], handle: Callable[[Any], None]
+    ) -> tuple[str, int]:
+        """Handles the event in a push request and returns the response's body and status.
+
+        204 acknowledges: the event was handled, or never can be and is now a dead letter with its cause.
+        503 asks for redelivery with backoff, 401 refuses a sender that proves nothing. An unexpected
+        error is logged and answered 500, which the bus retries as well, up to its limit.
+        """
+        try:
+            self.prove(headers.get("Authorization"))
+        except Unauthenticated as error:
+            return error.detail, error.status
+        try:
+            delivery = parse_push(body)
+        except Malformed as error:
+            return self._bury(
+                Delivery(message_id="", subscription="", data=body, attributes={}), error.code, error.detail
+            )
+        with structlog.contextvars.bound_contextvars(
+            message_id=delivery.message_id, subscription=delivery.subscription, attempt=delivery.attempt
+        ):
+            return self._handle(delivery, reads, handle)
+
+    def _handle(self, delivery: Delivery, reads: TypeAdapter[Any], handle: Callable[[Any], None]) -> tuple[str, int]:
+        try:
+            event = reads.validate_json(delivery.data)
+        except ValidationError as error:
+            return self._bury(delivery, "malformed_event", _explain(error))
+        try:
+            handle(event)
+        except SightError as error:
+            if error.retryable:
+                log.info("event_deferred", code=error.code, detail=error.detail)
+                return error.code, 503
+            return self._bury(delivery, error.code, error.detail)
+        except (DBAPIError, PoolTimeout) as error:
+            log.warning("database_unavailable", error=type(error).__name__)
+            return "database_unavailable", 503
+        except Exception:
+            log.exception("event_failed")
+            return "internal", 500
+        return ACKNOWLEDGED
+
+    def _bury(self, delivery: Delivery, code: str, cause: str) -> tuple[str, int]:
+        log.warning("dead_letter", code=code, cause=cause)
+        try:
+            dead_letters.record(self.engine, self.workspace_id, delivery, code=code, cause=cause)
+        except (DBAPIError, PoolTimeout) as error:
+            log.warning("database_unavailable", error=type(error).__name__)
+            return "database_unavailable", 503
+        return ACKNOWLEDGED
+
+
+def _explain(error: ValidationError) -> str:
+    """The first few things wrong, without the input itself."""
+    found = [f"{'.'.join(map(str, e['loc'])) or 'event'}: {e['msg']}" for e in error.errors(include_url=False)[:5]]
+    return "; ".join(found)
