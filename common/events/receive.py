@@ -53,9 +53,7 @@ class Receiver:
         try:
             delivery = parse_push(body)
         except Malformed as error:
-            return self._bury(
-                Delivery(message_id="", subscription="", data=body, attributes={}), error.code, error.detail
-            )
+            return self._bury(_unreadable(body), error.code, error.detail)
         with structlog.contextvars.bound_contextvars(
             message_id=delivery.message_id, subscription=delivery.subscription, attempt=delivery.attempt
         ):
@@ -89,6 +87,10 @@ class Receiver:
             log.warning("database_unavailable", error=type(error).__name__)
             return "database_unavailable", 503
         return ACKNOWLEDGED
+
+
+def _unreadable(body: bytes) -> Delivery:
+    return Delivery(message_id="", subscription="", data=body, attributes={})
 
 
 def _explain(error: ValidationError) -> str:

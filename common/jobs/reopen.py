@@ -41,7 +41,7 @@ WITH again AS (
 ), reopened_rounds AS (
     UPDATE job_rounds r
     SET open = (SELECT count(*) FROM changed c WHERE c.round = r.round)
-               + CASE WHEN :resume THEN :missing / :rounds ELSE 0 END
+               + CASE WHEN :resume THEN CAST(:missing_per_round AS int) ELSE 0 END
     WHERE r.job_id = :job
 ), missing AS (
     SELECT count(*) AS items FROM changed
@@ -93,7 +93,7 @@ def reopen(
             "workspace": workspace_id,
             "job": job_id,
             "flow": job.flow,
-            "rounds": job.rounds,
+            "missing_per_round": (job.total - job.laid_out) // job.rounds,
             "resume": resume,
             "missing": job.total - job.laid_out,
             "budget": budget_micros,

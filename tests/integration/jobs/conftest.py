@@ -1,0 +1,139 @@
+"""A project, a relay onto a list, and jobs whose items only count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from common.bus.topology import ANSWERS, JOBS
+from common.events.models import EVENT, AnswerRequested, JobAccepted, RoundCompleted
+from common.events.outbox import Relay
+from common.ids import new_id
+from common.jobs import accept, fan_out, store, work
+from common.jobs.models import Claim, Effect, JobView, NewItem, NewJob
+from common.jobs.work import Perform
+from common.llm.port import Calls
+from common.settings import LOCAL_WORKSPACE
+from tests.fakes.bus import ListBus
+
+NOTHING = Effect("SELECT 1", {})
+
+
+def lay_out(connection: Connection, layout: fan_out.Layout) -> Sequence[NewItem]:
+    """Items whose round is their position within a chain of `rounds`."""
+    return [
+        NewItem(position=p, round=p % layout.rounds, ready=p % layout.rounds == 0)
+        for p in range(layout.start, layout.stop)
+    ]
+
+
+def succeed(claim: Claim, calls: Calls, deadline: float) -> Effect:
+    """Makes a result that writes nothing."""
+    return NOTHING
+
+
+@dataclass
+class Jobs:
+    """Accepts, expands and works jobs the way the functions do."""
+
+    engine: Engine
+    bus: ListBus
+    relay: Relay
+    project_id: UUID
+
+    def accept(self, **changes: Any) -> UUID:
+        """Accepts a focus group job of 2 personas and 3 questions, unless told otherwise."""
+        values: dict[str, Any] = {
+            "id": new_id(),
+            "project_id": self.project_id,
+            "kind": "focus_group",
+            "flow": "chain",
+            "total": 6,
+            "rounds": 3,
+            "spec": {},
+            "seed": 7,
+            "simulated": True,
+            "request_hash": "h",
+        }
+        job = NewJob(**(values | changes))
+        with self.engine.begin() as connection:
+            pending = accept.accept(connection, LOCAL_WORKSPACE, job)
+        assert pending is not None
+        self.relay.send(pending)
+        return job.id
+
+    def fan_out(self) -> None:
+        """Handles what was published to the topic of jobs."""
+        for data in self.bus.take(JOBS):
+            event = EVENT.validate_json(data)
+            if isinstance(event, JobAccepted):
+                fan_out.expand(event, engine=self.engine, relay=self.relay, expanders={"focus_group": lay_out})
+            else:
+                assert isinstance(event, RoundCompleted)
+                fan_out.open_next_round(event, engine=self.engine, relay=self.relay)
+
+    def asked(self) -> list[AnswerRequested]:
+        """The items asked for since this was last called."""
+        events = [EVENT.validate_json(data) for data in self.bus.take(ANSWERS)]
+        return [event for event in events if isinstance(event, AnswerRequested)]
+
+    def work(self, event: AnswerRequested, perform: Perform = succeed, reserve_micros: int = 0) -> None:
+        """Works on one item."""
+        work.work(
+            event,
+            kind="focus_group",
+            reserve_micros=reserve_micros,
+            engine=self.engine,
+            relay=self.relay,
+            perform=perform,
+        )
+
+    def run(self, perform: Perform = succeed, reserve_micros: int = 0) -> list[int]:
+        """Works until nothing is asked for any more; returns the positions in the order they were worked."""
+        order: list[int] = []
+
+        def noting(claim: Claim, calls: Calls, deadline: float) -> Effect:
+            order.append(claim.position)
+            return perform(claim, calls, deadline)
+
+        self.fan_out()
+        while asked := self.asked():
+            for event in asked:
+                self.work(event, noting, reserve_micros)
+            self.fan_out()
+        return order
+
+    def get(self, job_id: UUID) -> JobView:
+        """The job as callers see it."""
+        with self.engine.connect() as connection:
+            return store.get(connection, LOCAL_WORKSPACE, job_id)
+
+    def events(self, job_id: UUID) -> list[tuple[int, str]]:
+        """What happened to the job."""
+        with self.engine.connect() as connection:
+            found = store.events_since(connection, LOCAL_WORKSPACE, job_id, after=0, limit=1000)
+        return [(event.sequence, event.type) for event in found]
+
+    def sql(self, statement: str, **parameters: Any) -> Any:
+        """Runs a statement, to look at rows or to make time pass."""
+        with self.engine.begin() as connection:
+            result = connection.execute(text(statement), parameters)
+            return result.all() if result.returns_rows else result.rowcount
+
+
+@pytest.fixture
+def jobs(engine: Engine) -> Jobs:
+    """Jobs in a database of their own."""
+    project_id = new_id()
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO projects (id, workspace_id, name) VALUES (:id, :workspace, 'Test')"),
+            {"id": project_id, "workspace": LOCAL_WORKSPACE},
+        )
+    bus = ListBus()
+    return Jobs(engine, bus, Relay(engine, bus), project_id)
