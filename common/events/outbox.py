@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from common.bus.port import Bus, Message
-from common.database.engine import autocommit
+from common.database import prepared
 from common.database.rows import insert_rows
 from common.ids import new_id
 
@@ -111,11 +111,8 @@ class Relay:
                 topics[row.topic].append(row.message())
             for topic, messages in topics.items():
                 self._bus.publish(topic, messages)
-            with autocommit(self._engine) as connection:
-                connection.execute(
-                    text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS uuid[]))"),
-                    {"ids": [str(row.id) for row in batch.rows]},
-                )
+            ids = ",".join(str(row.id) for row in batch.rows)
+            prepared.run(self._engine, "DELETE FROM outbox WHERE id = ANY(CAST($1 AS uuid[]))", f"{{{ids}}}")
         except BaseException as error:
             batch.error = error
         finally:

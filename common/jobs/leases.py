@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from common.database import statement
+from common.database.engine import autocommit
 from common.jobs.errors import ItemBusy, ItemNotFound, JobNotFound, OverBudget
 from common.jobs.models import KINDS, Claim
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
 
 def owner_of(pid: int) -> str:
@@ -26,10 +28,11 @@ def owner_of(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}"
 
 
-_CLAIM = text("""
+_CLAIM = """
 WITH job AS (
     SELECT *, extract(epoch FROM deadline_at - now()) AS seconds_left,
-           budget_micros IS NULL OR spent_micros + reserved_micros + :reserve <= budget_micros AS affordable
+           budget_micros IS NULL OR spent_micros + reserved_micros + CAST(:reserve AS bigint) <= budget_micros
+               AS affordable
     FROM jobs
     WHERE id = :job AND workspace_id = :workspace AND state = 'running' AND stop_reason IS NULL
       AND deadline_at > now()
@@ -37,31 +40,33 @@ WITH job AS (
 ), item AS (
     UPDATE job_items i
     SET state = 'leased', token = i.token + 1, attempts = i.attempts + 1, reserved_micros = :reserve,
-        lease_owner = :owner, lease_until = now() + make_interval(secs => :lease), updated_at = now()
+        lease_owner = :owner, lease_until = now() + make_interval(secs => CAST(:lease AS float8)), updated_at = now()
     FROM job
     WHERE i.id = :item AND i.job_id = job.id AND i.state = 'ready' AND job.affordable
     RETURNING i.*
 ), reserved AS (
-    UPDATE jobs j SET reserved_micros = j.reserved_micros + :reserve, started_at = coalesce(j.started_at, now())
-    FROM item WHERE j.id = item.job_id AND (:reserve > 0 OR j.started_at IS NULL)
+    UPDATE jobs j
+    SET reserved_micros = j.reserved_micros + CAST(:reserve AS bigint), started_at = coalesce(j.started_at, now())
+    FROM item WHERE j.id = item.job_id AND (CAST(:reserve AS bigint) > 0 OR j.started_at IS NULL)
 )
-SELECT job.project_id, job.kind, job.flow, job.rounds, job.spec, job.seed, job.subject_id, job.traceparent,
-       job.seconds_left, job.affordable, item.id AS item_id, item.token, item.position, item.round, item.attempts,
-       item.persona_id, item.question_id, item.payload, item.reserved_micros
+SELECT job.affordable, job.project_id, item.id, item.token, job.kind, job.flow, job.rounds, item.position, item.round,
+       item.attempts, item.persona_id, item.question_id, item.payload, job.spec, job.seed, job.subject_id,
+       item.reserved_micros, CAST(job.seconds_left AS float8), job.traceparent
 FROM job LEFT JOIN item ON true
-""")
+"""
 
 
 def claim(
-    connection: Connection, workspace_id: UUID, job_id: UUID, item_id: UUID, *, kind: str, reserve_micros: int
+    engine: Engine, workspace_id: UUID, job_id: UUID, item_id: UUID, *, kind: str, reserve_micros: int
 ) -> Claim | None:
-    """Claims a ready item in one statement, on a connection in autocommit.
+    """Claims a ready item, in one statement that is its own transaction.
 
     Returns None when there is nothing to do: the item has ended, or its job has or is about to.
     Raises `ItemBusy` while another worker holds it, `OverBudget` when the job cannot pay for it, and
     `JobNotFound` or `ItemNotFound`.
     """
-    row = connection.execute(
+    rows = statement.run(
+        engine,
         _CLAIM,
         {
             "workspace": workspace_id,
@@ -71,32 +76,13 @@ def claim(
             "owner": owner_of(os.getpid()),
             "lease": KINDS[kind].lease_seconds,
         },
-    ).one_or_none()
-    if row is None or row.item_id is None:
-        _explain_refusal(connection, workspace_id, job_id, item_id, affordable=row is None or row.affordable)
-        return None
-    return Claim(
-        workspace_id=workspace_id,
-        project_id=row.project_id,
-        job_id=job_id,
-        item_id=item_id,
-        token=row.token,
-        kind=row.kind,
-        flow=row.flow,
-        rounds=row.rounds,
-        position=row.position,
-        round=row.round,
-        attempts=row.attempts,
-        persona_id=row.persona_id,
-        question_id=row.question_id,
-        payload=row.payload,
-        spec=row.spec,
-        seed=row.seed,
-        subject_id=row.subject_id,
-        reserved_micros=row.reserved_micros,
-        seconds_left=float(row.seconds_left),
-        traceparent=row.traceparent,
     )
+    affordable, project_id, claimed, *rest = rows[0] if rows else (True, None, None)
+    if project_id is None or claimed is None:
+        with autocommit(engine) as connection:
+            _explain_refusal(connection, workspace_id, job_id, item_id, affordable=affordable)
+        return None
+    return Claim(workspace_id, project_id, job_id, claimed, *rest)
 
 
 def _explain_refusal(

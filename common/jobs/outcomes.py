@@ -8,11 +8,11 @@ times, and a lock held across round trips of a busy client would make the items 
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
-
 from common.bus.topology import EVENTS, JOBS, RESULTS
+from common.database import statement
 from common.events.models import JobFinished, RoundCompleted
 from common.events.outbox import Pending
 from common.ids import item_id
@@ -22,7 +22,7 @@ from common.usage.store import INSERT_CALLS, calls_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Engine
 
     from common.jobs.models import Claim, Effect
     from common.llm.port import Call
@@ -40,7 +40,8 @@ FINISHED_EVENTS = """
     SELECT t.topic, CAST(:finished_event AS jsonb) || jsonb_build_object(
                'state', job.state, 'kind', job.kind, 'total', job.total, 'done', job.done, 'failed', job.failed,
                'skipped', job.skipped) AS event
-    FROM job, unnest(ARRAY[:results_topic, :events_topic]) AS t(topic) WHERE job.state <> 'running'
+    FROM job, unnest(ARRAY[CAST(:results_topic AS text), CAST(:events_topic AS text)]) AS t(topic)
+    WHERE job.state <> 'running'
 """
 """The events that announce the end of the job in the CTE `job`."""
 
@@ -67,49 +68,48 @@ WITH locked AS (
     RETURNING r.open
 ), job AS (
     UPDATE jobs j
-    SET done = j.done + :done, failed = j.failed + :failed, version = j.version + 1,
-        spent_micros = j.spent_micros + :cost, reserved_micros = j.reserved_micros - :reserved,
+    SET done = j.done + CAST(:done AS int), failed = j.failed + CAST(:failed AS int), version = j.version + 1,
+        spent_micros = j.spent_micros + CAST(:cost AS bigint),
+        reserved_micros = j.reserved_micros - CAST(:reserved AS bigint),
         state = {state},
         finished_at = CASE WHEN j.done + j.failed + j.skipped + 1 >= j.total THEN now() END
     FROM item WHERE j.id = item.job_id
     RETURNING j.id, j.workspace_id, j.version, j.state, j.kind, j.total, j.done, j.failed, j.skipped
 ), event AS (
     INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
-    SELECT job.id, job.version, job.workspace_id, :event_type,
+    SELECT job.id, job.version, job.workspace_id, CAST(:event_type AS text),
            CAST(:event_payload AS jsonb) || jsonb_build_object('state', job.state) FROM job
 ), outgoing AS (
-    SELECT :next_topic AS topic, CAST(:next_event AS jsonb) AS event FROM next
+    SELECT CAST(:next_topic AS text) AS topic, CAST(:next_event AS jsonb) AS event FROM next
     UNION ALL
-    SELECT :jobs_topic, CAST(:round_event AS jsonb) FROM round, job
+    SELECT CAST(:jobs_topic AS text), CAST(:round_event AS jsonb) FROM round, job
     WHERE round.open = 0 AND job.state = 'running'
     UNION ALL
     {finished_events}
 ), sent AS (
     INSERT INTO outbox (id, workspace_id, topic, event)
-    SELECT gen_random_uuid(), :workspace, topic, event FROM outgoing
+    SELECT gen_random_uuid(), CAST(:workspace AS uuid), topic, event FROM outgoing
     RETURNING id, topic, event
 )
-SELECT item.id AS item_id, sent.id, sent.topic, sent.event FROM item LEFT JOIN sent ON true
+SELECT sent.id, sent.topic, sent.event FROM item LEFT JOIN sent ON true
 """
 
 
-def finish(connection: Connection, claim: Claim, effect: Effect, calls: Sequence[Call]) -> list[Pending] | None:
-    """Records the item as done with its result, on a connection in autocommit.
+def finish(engine: Engine, claim: Claim, effect: Effect, calls: Sequence[Call]) -> list[Pending] | None:
+    """Records the item as done with its result, in a transaction of its own.
 
     Returns the events to publish, or None when the claim no longer stands: then nothing was written.
     """
-    return _record(connection, claim, "done", None, None, effect.sql, effect.parameters, calls)
+    return _record(engine, claim, "done", None, None, effect.sql, effect.parameters, calls)
 
 
-def fail(
-    connection: Connection, claim: Claim, *, code: str, reason: str, calls: Sequence[Call]
-) -> list[Pending] | None:
+def fail(engine: Engine, claim: Claim, *, code: str, reason: str, calls: Sequence[Call]) -> list[Pending] | None:
     """Records the item as failed for this reason; otherwise as `finish`."""
-    return _record(connection, claim, "failed", code, reason, "SELECT 1", {}, calls)
+    return _record(engine, claim, "failed", code, reason, "SELECT 1", {}, calls)
 
 
 def _record(
-    connection: Connection,
+    engine: Engine,
     claim: Claim,
     state: str,
     code: str | None,
@@ -128,14 +128,9 @@ def _record(
     payload: dict[str, Any] = {"item_id": str(claim.item_id), "position": claim.position, "round": claim.round}
     if code is not None:
         payload |= {"code": code, "reason": reason}
-    statement = _FINISH.format(
-        effect=effect,
-        calls=INSERT_CALLS,
-        finished_events=FINISHED_EVENTS,
-        state=TERMINAL_STATE.format(done="(j.done + :done)", failed="(j.failed + :failed)", skipped="j.skipped"),
-    )
-    rows = connection.execute(
-        text(statement),
+    rows = statement.run(
+        engine,
+        _finish_with(effect),
         {
             "workspace": claim.workspace_id,
             "job": claim.job_id,
@@ -159,10 +154,22 @@ def _record(
             **finished_parameters(claim.workspace_id, claim.job_id, claim.traceparent),
             **effect_parameters,
         },
-    ).all()
+    )
     if not rows:
         return None
-    return [Pending(row.id, row.topic, row.event) for row in rows if row.id is not None]
+    return [Pending(id_, topic, event) for id_, topic, event in rows if id_ is not None]
+
+
+@cache
+def _finish_with(effect: str) -> str:
+    return _FINISH.format(
+        effect=effect,
+        calls=INSERT_CALLS,
+        finished_events=FINISHED_EVENTS,
+        state=TERMINAL_STATE.format(
+            done="(j.done + CAST(:done AS int))", failed="(j.failed + CAST(:failed AS int))", skipped="j.skipped"
+        ),
+    )
 
 
 def finished_parameters(workspace_id: Any, job_id: Any, traceparent: str = "") -> dict[str, Any]:
@@ -181,31 +188,34 @@ def finished_parameters(workspace_id: Any, job_id: Any, traceparent: str = "") -
     return {"finished_event": event.model_dump_json(), "results_topic": RESULTS, "events_topic": EVENTS}
 
 
-_RELEASE = text(f"""
+_RELEASE = f"""
 WITH locked AS (
     SELECT id FROM jobs WHERE id = :job AND workspace_id = :workspace FOR UPDATE
 ), item AS (
     UPDATE job_items i
     SET state = 'ready', lease_until = NULL, lease_owner = NULL, updated_at = now(), reason_code = :code,
-        reason = :reason, attempts = i.attempts - :uncounted
+        reason = :reason, attempts = i.attempts - CAST(:uncounted AS int)
     FROM locked WHERE i.id = :item AND i.job_id = locked.id AND i.state = 'leased' AND i.token = :token
     RETURNING i.id, i.workspace_id, i.job_id
 ), calls AS (
     {INSERT_CALLS}
 )
-UPDATE jobs j SET spent_micros = j.spent_micros + :cost, reserved_micros = j.reserved_micros - :reserved
+UPDATE jobs j
+SET spent_micros = j.spent_micros + CAST(:cost AS bigint),
+    reserved_micros = j.reserved_micros - CAST(:reserved AS bigint)
 FROM item WHERE j.id = item.job_id
-""")
+"""
 
 
 def release(
-    connection: Connection, claim: Claim, *, code: str, reason: str, calls: Sequence[Call], counted: bool = True
+    engine: Engine, claim: Claim, *, code: str, reason: str, calls: Sequence[Call], counted: bool = True
 ) -> None:
-    """Gives the item back to be tried again, keeping what the attempt cost; on a connection in autocommit.
+    """Gives the item back to be tried again, keeping what the attempt cost; in a transaction of its own.
 
     An attempt that failed through no fault of its own (`counted=False`) does not use up one of the item's.
     """
-    connection.execute(
+    statement.run(
+        engine,
         _RELEASE,
         {
             "workspace": claim.workspace_id,

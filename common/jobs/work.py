@@ -46,10 +46,9 @@ def work(
     that fails for good, or for the last time it may, is recorded as failed with its reason.
     """
     try:
-        with autocommit(engine) as connection:
-            claim = leases.claim(
-                connection, event.workspace_id, event.job_id, event.item_id, kind=kind, reserve_micros=reserve_micros
-            )
+        claim = leases.claim(
+            engine, event.workspace_id, event.job_id, event.item_id, kind=kind, reserve_micros=reserve_micros
+        )
     except OverBudget:
         _stop_for_budget(event, engine, relay)
         return
@@ -66,11 +65,9 @@ def work(
         _give_back(claim, calls, error, engine, relay)
         return
     except Exception:
-        with autocommit(engine) as connection:
-            outcomes.release(connection, claim, code="internal", reason="an unexpected error", calls=calls.made)
+        outcomes.release(engine, claim, code="internal", reason="an unexpected error", calls=calls.made)
         raise
-    with autocommit(engine) as connection:
-        pending = outcomes.finish(connection, claim, effect, calls.made)
+    pending = outcomes.finish(engine, claim, effect, calls.made)
     if pending is None:
         log.warning("lease_lost", item_id=str(claim.item_id), token=claim.token)
         return
@@ -82,14 +79,12 @@ def _give_back(claim: Claim, calls: Calls, error: SightError, engine: Engine, re
     if not error.retryable or (counted and claim.attempts >= MAX_ATTEMPTS):
         _fail(claim, calls, engine, relay, code=error.code, reason=error.detail)
         return
-    with autocommit(engine) as connection:
-        outcomes.release(connection, claim, code=error.code, reason=error.detail, calls=calls.made, counted=counted)
+    outcomes.release(engine, claim, code=error.code, reason=error.detail, calls=calls.made, counted=counted)
     raise error
 
 
 def _fail(claim: Claim, calls: Calls, engine: Engine, relay: Relay, *, code: str, reason: str) -> None:
-    with autocommit(engine) as connection:
-        pending = outcomes.fail(connection, claim, code=code, reason=reason, calls=calls.made)
+    pending = outcomes.fail(engine, claim, code=code, reason=reason, calls=calls.made)
     log.warning("item_failed", item_id=str(claim.item_id), job_id=str(claim.job_id), code=code, reason=reason)
     relay.send(pending or [])
 

@@ -25,15 +25,14 @@ from tests.integration.jobs.conftest import NOTHING, Jobs, succeed
 
 def claim(jobs: Jobs, job_id: UUID, position: int, reserve_micros: int = 0) -> Claim | None:
     """Claims the item at a position."""
-    with autocommit(jobs.engine) as connection:
-        return leases.claim(
-            connection,
-            LOCAL_WORKSPACE,
-            job_id,
-            item_id(job_id, position),
-            kind="focus_group",
-            reserve_micros=reserve_micros,
-        )
+    return leases.claim(
+        jobs.engine,
+        LOCAL_WORKSPACE,
+        job_id,
+        item_id(job_id, position),
+        kind="focus_group",
+        reserve_micros=reserve_micros,
+    )
 
 
 def paid(micros: int) -> Call:
@@ -110,9 +109,8 @@ def test_a_worker_that_lost_its_lease_cannot_record(jobs: Jobs) -> None:
         assert leases.expire(connection) == 1
     new = claim(jobs, job_id, 0)
     assert new is not None
-    with autocommit(jobs.engine) as connection:
-        assert outcomes.finish(connection, old, NOTHING, [paid(5)]) is None
-        assert outcomes.finish(connection, new, NOTHING, []) is not None
+    assert outcomes.finish(jobs.engine, old, NOTHING, [paid(5)]) is None
+    assert outcomes.finish(jobs.engine, new, NOTHING, []) is not None
     assert jobs.get(job_id).items.done == 1
     assert jobs.sql("SELECT count(*) FROM llm_calls") == [(0,)]
 
@@ -222,12 +220,12 @@ def test_cancelling_skips_what_is_open_and_lets_what_runs_be_recorded(jobs: Jobs
     with autocommit(jobs.engine) as connection:
         assert stops.stop(connection, LOCAL_WORKSPACE, job_id, "cancelled") == []
     assert jobs.get(job_id).state == "running"
+    pending = outcomes.finish(jobs.engine, held, NOTHING, [])
+    assert pending is not None
+    assert len(pending) == 2
+    job = jobs.get(job_id)
+    assert (job.state, job.items.done, job.items.skipped) == ("cancelled", 1, 5)
     with autocommit(jobs.engine) as connection:
-        pending = outcomes.finish(connection, held, NOTHING, [])
-        assert pending is not None
-        assert len(pending) == 2
-        job = jobs.get(job_id)
-        assert (job.state, job.items.done, job.items.skipped) == ("cancelled", 1, 5)
         with pytest.raises(JobNotOpen):
             stops.stop(connection, LOCAL_WORKSPACE, job_id, "cancelled")
 
@@ -359,12 +357,11 @@ def test_another_workspace_sees_nothing_of_a_job(jobs: Jobs) -> None:
     job_id = jobs.accept()
     jobs.fan_out()
     stranger = new_id()
+    with pytest.raises(JobNotFound):
+        leases.claim(jobs.engine, stranger, job_id, item_id(job_id, 0), kind="focus_group", reserve_micros=0)
     with autocommit(jobs.engine) as connection:
-        with pytest.raises(JobNotFound):
-            leases.claim(connection, stranger, job_id, item_id(job_id, 0), kind="focus_group", reserve_micros=0)
         with pytest.raises(JobNotFound):
             stops.stop(connection, stranger, job_id, "cancelled")
     held = claim(jobs, job_id, 0)
     assert held is not None
-    with autocommit(jobs.engine) as connection:
-        assert outcomes.finish(connection, replace(held, workspace_id=stranger), NOTHING, []) is None
+    assert outcomes.finish(jobs.engine, replace(held, workspace_id=stranger), NOTHING, []) is None
