@@ -1,3 +1,9 @@
 """The servers and data every test may ask for."""
 
+from hypothesis import HealthCheck, settings
+
+# Tests share two cores: how long an example takes says nothing about the code.
+settings.register_profile("sight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sight")
+
 pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.redis"]

@@ -1,0 +1,43 @@
+"""One statement in one round trip, for the few paths where a round trip is what a message costs.
+
+Through SQLAlchemy pg8000 parses, describes, binds and executes in three round trips, and reads the
+statement character by character to find its parameters. A statement prepared once for each connection
+needs one, at a quarter of the processor time on both sides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pg8000.exceptions import Error as DriverError
+from sqlalchemy.exc import OperationalError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def run(engine: Engine, statement: str, *parameters: str | None) -> list[list[Any]]:
+    """Runs a statement as a transaction of its own and returns its rows, none when it yields no rows.
+
+    Parameters are `$1`, `$2` ... in the statement and travel as text, so each needs a cast where Postgres
+    cannot tell its type. Raises `sqlalchemy.exc.DBAPIError`, with `connection_invalidated` set when the
+    connection was lost, and `sqlalchemy.exc.TimeoutError` when the pool stays empty.
+    """
+    pooled = engine.raw_connection()
+    try:
+        driver: Any = pooled.driver_connection
+        prepared = pooled.info.get(statement)
+        if prepared is None:
+            prepared = pooled.info[statement] = driver.prepare_statement(statement, ())
+        name, columns, readers = prepared
+        context = driver.execute_named(name, parameters, columns, readers, statement)
+    except (DriverError, OSError) as error:
+        lost = engine.dialect.is_disconnect(error, None, None)  # type: ignore[arg-type]
+        pooled.invalidate(error)
+        raise OperationalError(statement, parameters, error, connection_invalidated=lost) from error
+    except BaseException as error:
+        pooled.invalidate(error)  # the answer is still on its way: nobody else may read it as theirs
+        raise
+    finally:
+        pooled.close()
+    return context.rows or []
