@@ -24,18 +24,20 @@ def start(
     tied: bool = True,
     tie_signal: signal.Signals = signal.SIGTERM,
     owner: tuple[int, int] | None = None,
+    leashed: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> int:
     """Starts a program in its own session and returns its process id.
 
     Its output goes to the end of `log`. A `tied` program gets `tie_signal` when the calling thread ends,
-    even by kill -9. `owner` is the (uid, gid) it runs as, by default the caller's.
+    even by kill -9. `owner` is the (uid, gid) it runs as, by default the caller's. A `leashed` program is
+    killed with all that it started by SIGTERM; the id returned is then the leash's.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     uid, gid = owner or (os.geteuid(), os.getegid())
     launcher = Path(__file__).with_name("launch.py")
     parent = os.getpid() if tied else 0
-    arguments = [sys.executable, "-I", "-S", launcher, parent, int(tie_signal), uid, gid, *program]
+    arguments = [sys.executable, "-I", "-S", launcher, parent, int(tie_signal), uid, gid, int(leashed), *program]
     return os.posix_spawn(
         sys.executable,
         [str(argument) for argument in arguments],

@@ -162,6 +162,10 @@ class EmbeddedBus:
             wake.ring()
         return released
 
+    def ack_deadline(self, received: Received) -> float:
+        """How many seconds a lease of this delivery lasts."""
+        return self._subscription(received).ack_deadline
+
     def _subscription(self, received: Received) -> Subscription:
         return self._subscriptions[received.delivery.subscription]
 
@@ -194,7 +198,8 @@ class EmbeddedBus:
             "CloudPubSubDeadLetterSourceSubscriptionProject": self._project,
         }
         if delivery.published_at is not None:
-            attributes["CloudPubSubDeadLetterSourceTopicPublishTime"] = delivery.published_at.isoformat()
+            published = delivery.published_at.astimezone(UTC).isoformat(timespec="milliseconds")
+            attributes["CloudPubSubDeadLetterSourceTopicPublishTime"] = published.replace("+00:00", "Z")
         message = Message(delivery.data, attributes, delivery.ordering_key)
         yield from self._rows(subscription.dead_letter_topic or "", uuid.uuid4().hex, message)
 

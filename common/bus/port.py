@@ -18,7 +18,10 @@ class BusUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published: bytes, attributes, and the key whose messages should stay in order."""
+    """What is published: bytes, attributes, and a key for consumers that care which messages belong in order.
+
+    No bus of ours promises that order: handlers take events in any.
+    """
 
     data: bytes
     attributes: Mapping[str, str] = field(default_factory=dict)

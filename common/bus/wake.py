@@ -1,4 +1,4 @@
-"""Tells those who wait for messages in this process that some were just published."""
+"""Tells those who wait for messages on this machine that some were just published by this process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable
 _listeners: list[Callable[[], None]] = []
 
 
-def listen(callback: Callable[[], None]) -> None:
-    """Has `callback` called after every publish in this process, on the publisher's thread: it must be quick."""
+def listen(callback: Callable[[], None]) -> Callable[[], None]:
+    """Has `callback` called after every publish in this process, on the publisher's thread: it must be quick.
+    Returns what ends that."""
     _listeners.append(callback)
+    return lambda: _listeners.remove(callback)
 
 
 def ring() -> None:

@@ -23,7 +23,10 @@ def run(engine: Engine, statement: str, *parameters: str | None) -> list[list[An
     cannot tell its type. Raises `sqlalchemy.exc.DBAPIError`, with `connection_invalidated` set when the
     connection was lost, and `sqlalchemy.exc.TimeoutError` when the pool stays empty.
     """
-    pooled = engine.raw_connection()
+    try:
+        pooled = engine.raw_connection()
+    except (DriverError, OSError) as error:
+        raise OperationalError(statement, parameters, error, connection_invalidated=True) from error
     try:
         driver: Any = pooled.driver_connection
         prepared = pooled.info.get(statement)
@@ -32,12 +35,18 @@ def run(engine: Engine, statement: str, *parameters: str | None) -> list[list[An
         name, columns, readers = prepared
         context = driver.execute_named(name, parameters, columns, readers, statement)
     except (DriverError, OSError) as error:
-        lost = engine.dialect.is_disconnect(error, None, None)  # type: ignore[arg-type]
         pooled.invalidate(error)
-        raise OperationalError(statement, parameters, error, connection_invalidated=lost) from error
+        raise OperationalError(statement, parameters, error, connection_invalidated=_is_lost(error)) from error
     except BaseException as error:
         pooled.invalidate(error)  # the answer is still on its way: nobody else may read it as theirs
         raise
     finally:
         pooled.close()
     return context.rows or []
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection broke or the server is ending it (SQLSTATE 57P01 to 57P03), as opposed to a
+    statement that failed."""
+    reported = error.args[0] if error.args else None
+    return not isinstance(reported, dict) or str(reported.get("C", "")).startswith("57P")
