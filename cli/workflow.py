@@ -1,0 +1,110 @@
+"""The main job, step by step: a panel, a focus group on it, and its analysis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cli.errors import DONE, Problem
+from cli.progress import JobEnded, exit_code_of, show_progress
+from cli.run_files import group_body, panel_body
+from cli.watch import follow
+
+if TYPE_CHECKING:
+    from cli.client import Client
+    from cli.documents import Part
+    from cli.run_files import GroupPart, PanelPart
+    from cli.screen import Screen
+
+FIRST_WAIT_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 2.0
+
+
+def start_panel(
+    client: Client, project_id: str, panel: PanelPart, *, key: str | None = None, part: Part | None = None
+) -> dict[str, Any]:
+    """Has a panel made and returns its job. Raises `Problem`."""
+    try:
+        job: dict[str, Any] = client.start(
+            f"/projects/{project_id}/personas:generate", panel_body(panel), idempotency_key=key
+        )
+    except Problem as problem:
+        raise problem.about(part) from None
+    return job
+
+
+def start_group(
+    client: Client,
+    project_id: str,
+    group: GroupPart,
+    *,
+    panel_job_id: str | None = None,
+    persona_ids: list[str] | None = None,
+    key: str | None = None,
+    part: Part | None = None,
+) -> dict[str, Any]:
+    """Has a group asked and returns its job, whose `subject_id` is the group. Raises `Problem`."""
+    members = {"panel_job_id": panel_job_id} if panel_job_id else {"persona_ids": persona_ids}
+    try:
+        job: dict[str, Any] = client.start(
+            f"/projects/{project_id}/focus-groups", group_body(group) | members, idempotency_key=key
+        )
+    except Problem as problem:
+        raise problem.about(part) from None
+    return job
+
+
+def finish(client: Client, screen: Screen, job_id: str) -> dict[str, Any]:
+    """Shows a job's progress until it ends, and returns it however it ended."""
+    return show_progress(screen, follow(client, job_id))
+
+
+def require_something(job: dict[str, Any]) -> None:
+    """Raises `JobEnded` when nothing of the job can be used: it failed or was cancelled."""
+    if job["state"] in ("failed", "cancelled"):
+        raise JobEnded(job)
+
+
+def require_all(*jobs: dict[str, Any]) -> None:
+    """Raises `JobEnded` for the first of the jobs that did not complete."""
+    for job in jobs:
+        if exit_code_of(job) != DONE:
+            raise JobEnded(job)
+
+
+def finish_summary(
+    client: Client,
+    screen: Screen,
+    group_id: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Waits for the analysis of a finished group and returns it with its job (None where there is none).
+
+    The server starts it by itself once the group has ended. Raises `Problem` when there will be none.
+    """
+    wait = FIRST_WAIT_SECONDS
+    while True:
+        summary = client.get(f"/focus-groups/{group_id}/summary")
+        if summary["state"] != "waiting":
+            break
+        sleep(wait)
+        wait = min(LONGEST_WAIT_SECONDS, wait * 1.5)
+    job = None
+    if summary["state"] == "running":
+        job = finish(client, screen, summary["job_id"])
+        summary = client.get(f"/focus-groups/{group_id}/summary")
+    elif summary["job_id"]:
+        job = client.get(f"/jobs/{summary['job_id']}")
+    return summary, job
+
+
+def all_entries(client: Client, group_id: str, **filters: Any) -> list[dict[str, Any]]:
+    """Every entry of a group's transcript that matches."""
+    return client.pages(f"/focus-groups/{group_id}/transcript", **filters)
+
+
+def question_texts(client: Client, group_id: str) -> list[str]:
+    """The questions of a group, in order."""
+    return [each["text"] for each in client.get(f"/focus-groups/{group_id}/questions")["items"]]
