@@ -6,4 +6,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("sight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sight")
 
-pytest_plugins = ["tests.fixtures.emulator", "tests.fixtures.postgres", "tests.fixtures.redis", "tests.fixtures.api"]
+pytest_plugins = [
+    "tests.fixtures.emulator",
+    "tests.fixtures.postgres",
+    "tests.fixtures.redis",
+    "tests.fixtures.api",
+    "tests.fakes.gemini.fixtures",
+]

@@ -27,18 +27,35 @@ class RateLimited(ModelUnavailable):
     code = "llm_rate_limited"
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call; `cached_tokens` is the part of the input the provider served from its cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
 class BadReply(ModelUnavailable):
-    """The reply is not what was asked for (truncated, not JSON, not the schema); asking again may help."""
+    """The reply is not what was asked for (truncated, not JSON, not the schema); asking again may help.
+
+    `usage` is what the call cost all the same.
+    """
 
     code = "llm_bad_reply"
+    usage = Usage()
 
 
 class Refused(SightError):
-    """The provider will not answer this request: a safety block, an invalid request, a bad key."""
+    """The provider will not answer this request: a safety block, an invalid request, a bad key.
+
+    `usage` is what the call cost all the same.
+    """
 
     code = "llm_refused"
     status = 502
     title = "The model refused"
+    usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +75,6 @@ class Request:
     tier: Tier = "standard"
     temperature: float = 0.9
     max_output_tokens: int = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call; `cached_tokens` is the part of the input the provider served from its cache."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,100 @@
+"""Records every call to a provider: its tokens, cost, latency and outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from common.errors import SightError
+from common.llm.models import Models
+from common.llm.port import BadReply, Call, CallLog, LanguageModel, Refused, Reply, Request, Usage
+from common.llm.prices import cost_micros, estimate_tokens
+from common.llm.prompts import Prompts
+
+OK = "ok"
+EMBEDDING_PROMPT = "embedding"
+"""What stands in place of a prompt's hash where there is no prompt."""
+
+
+class Metered:
+    """Adds one `Call` to the caller's log for each call of the inner model, whether it succeeds or not."""
+
+    def __init__(
+        self,
+        inner: LanguageModel,
+        models: Models,
+        prompts: Prompts,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._inner = inner
+        self._models = models
+        self._prompts = prompts
+        self._clock = clock
+
+    def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:
+        """Answers as the inner model does; the reply carries its cost and latency."""
+        model = self._models.of(request.tier)
+        record = _Record(request.purpose, model, self._prompts.hash(request.prompt), self._models, calls)
+        start = self._clock()
+        try:
+            reply = self._inner.generate(request, calls=calls, deadline=deadline)
+        except SightError as error:
+            record.failed(error, self._since(start))
+            raise
+        latency_ms = self._since(start)
+        cost = record.add(reply.usage, latency_ms, OK)
+        return replace(reply, cost_micros=cost, latency_ms=latency_ms)
+
+    def embed(self, texts: Sequence[str], *, purpose: str, calls: CallLog, deadline: float) -> list[list[float]]:
+        """Embeds as the inner model does. The API does not count the tokens of embeddings: they are estimated."""
+        record = _Record(purpose, self._models.embedding, EMBEDDING_PROMPT, self._models, calls)
+        start = self._clock()
+        try:
+            vectors = self._inner.embed(texts, purpose=purpose, calls=calls, deadline=deadline)
+        except SightError as error:
+            record.failed(error, self._since(start))
+            raise
+        record.add(Usage(input_tokens=sum(map(estimate_tokens, texts))), self._since(start), OK)
+        return vectors
+
+    def _since(self, start: float) -> int:
+        return round((self._clock() - start) * 1000)
+
+
+class _Record:
+    """What is known of a call before it is made."""
+
+    def __init__(self, purpose: str, model: str, prompt_hash: str, models: Models, calls: CallLog) -> None:
+        self._known: dict[str, Any] = {
+            "purpose": purpose,
+            "provider": models.provider,
+            "model": model,
+            "prompt_hash": prompt_hash,
+            "cache_hit": False,
+            "simulated": models.simulated,
+        }
+        self._calls = calls
+
+    def add(self, usage: Usage, latency_ms: int, outcome: str) -> int:
+        """Adds the call and returns its cost, in millionths of a US dollar."""
+        cost = 0 if self._known["simulated"] else cost_micros(self._known["model"], usage)
+        self._calls.add(
+            Call(
+                **self._known,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_tokens=usage.cached_tokens,
+                cost_micros=cost,
+                latency_ms=latency_ms,
+                outcome=outcome,
+            )
+        )
+        return cost
+
+    def failed(self, error: SightError, latency_ms: int) -> None:
+        """Adds the call as failed, with what it spent all the same."""
+        usage = error.usage if isinstance(error, BadReply | Refused) else Usage()
+        self.add(usage, latency_ms, error.code)

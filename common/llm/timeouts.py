@@ -1,0 +1,31 @@
+"""Limits one call, within the time the caller has for all its attempts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from common.llm.port import CallLog, LanguageModel, ModelUnavailable, Reply, Request
+
+
+class Timed:
+    """Gives each call of the inner model at most `seconds`, and none when the time is up already."""
+
+    def __init__(self, inner: LanguageModel, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._inner = inner
+        self._seconds = seconds
+        self._clock = clock
+
+    def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:
+        """Answers as the inner model does. Raises `ModelUnavailable` where no time is left."""
+        return self._inner.generate(request, calls=calls, deadline=self._narrowed(deadline))
+
+    def embed(self, texts: Sequence[str], *, purpose: str, calls: CallLog, deadline: float) -> list[list[float]]:
+        """Embeds as the inner model does. Raises `ModelUnavailable` where no time is left."""
+        return self._inner.embed(texts, purpose=purpose, calls=calls, deadline=self._narrowed(deadline))
+
+    def _narrowed(self, deadline: float) -> float:
+        now = self._clock()
+        if now >= deadline:
+            raise ModelUnavailable("no time was left to call the model")
+        return min(deadline, now + self._seconds)
