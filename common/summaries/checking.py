@@ -103,7 +103,10 @@ def claims(insight: Insight) -> list[Claim]:
     """The statements of an insight that each need evidence: one, or one for each side of a disagreement."""
     match insight:
         case DraftDisagreement():
-            return [Claim(f"{insight.about}: {side.position}", side.evidence) for side in insight.sides]
+            return [
+                Claim(f"{insight.about}: {insight.one_side}", insight.one_side_evidence),
+                Claim(f"{insight.about}: {insight.other_side}", insight.other_side_evidence),
+            ]
         case DraftTheme():
             return [Claim(f"{insight.name}: {insight.description}", insight.evidence)]
         case DraftRecommendation():
@@ -114,13 +117,8 @@ def claims(insight: Insight) -> list[Claim]:
 
 def with_citations(insight: Insight, citations: Mapping[int, Sequence[Citation]]) -> Insight:
     """The insight with other citations for some of its claims, by the claim's index."""
-    if isinstance(insight, DraftDisagreement):
-        sides = [
-            side.model_copy(update={"evidence": citations[n]}) if n in citations else side
-            for n, side in enumerate(insight.sides)
-        ]
-        return insight.model_copy(update={"sides": sides})
-    return insight.model_copy(update={"evidence": citations[0]}) if 0 in citations else insight
+    names = ("one_side_evidence", "other_side_evidence") if isinstance(insight, DraftDisagreement) else ("evidence",)
+    return insight.model_copy(update={names[claim]: list(cited) for claim, cited in citations.items()})
 
 
 def check(found: Found, answers: Mapping[str, Citable]) -> tuple[list[Held], list[Doubt]]:
@@ -142,7 +140,7 @@ def verify(citations: Sequence[Citation], answers: Mapping[str, Citable]) -> tup
         return [], "no_evidence"
     found: dict[tuple[UUID, str], Evidence] = {}
     for citation in citations:
-        answer = answers.get(citation.answer.strip())
+        answer = answers.get(citation.answer)
         if answer is None:
             return [], "unknown_answer"
         if quotes.too_short(citation.quote, answer.text):
@@ -178,14 +176,11 @@ def _kept(
 ) -> Point | ThemeReading | Surprise | Disagreement | Recommendation:
     evidence = held.evidence[0]
     match held.insight:
-        case DraftDisagreement(about=about, sides=sides):
-            kept = [
-                Side(position=side.position, evidence=passages)
-                for side, passages in zip(sides, held.evidence, strict=True)
-            ]
-            return Disagreement(about=about, sides=kept)
+        case DraftDisagreement(about=about, one_side=one, other_side=other):
+            sides = [Side(position=position, evidence=held.evidence[n]) for n, position in enumerate((one, other))]
+            return Disagreement(about=about, sides=sides)
         case DraftTheme(name=name, description=description, sources=labels):
-            phrases = dict.fromkeys(phrase for label in labels for phrase in sources.get(label.strip(), ()))
+            phrases = dict.fromkeys(phrase for label in labels for phrase in sources.get(label, ()))
             return ThemeReading(name=name, description=description, phrases=list(phrases), evidence=evidence)
         case DraftRecommendation(action=action, reason=reason):
             return Recommendation(action=action, reason=reason, evidence=evidence)

@@ -1,35 +1,52 @@
 """What the model is asked for. Drafts cite answers by their labels (A12) and become insights once checked.
 
-The limits are wider than what the prompts ask for: a reply that is a little too long is still worth reading.
+The shape is flat and its lists have no limits on purpose: Gemini refuses schemas that nest deeply or whose
+limits on the length of lists add up (github.com/googleapis/js-genai/issues/882, python-genai/issues/2170).
+So a citation is one text, a disagreement has two sides by name, and how many of each are wanted is for the
+prompts to say.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-NUL_REPLACED = AfterValidator(lambda text: text.replace("\x00", "\ufffd").strip())
-"""Postgres refuses NUL in text."""
+from common.text import storable
 
-Line = Annotated[str, NUL_REPLACED, Field(min_length=1, max_length=300)]
-Paragraph = Annotated[str, NUL_REPLACED, Field(min_length=1, max_length=2000)]
+Line = Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=300)]
+Paragraph = Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=2000)]
 
 
 class Draft(BaseModel):
     """Takes nothing it does not know and is not changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
 class Citation(Draft):
-    """An answer by its label, and a passage of it."""
+    """An answer by its label, and a passage of it. Written `A12: the passage`."""
 
-    answer: str = Field(max_length=20, description="The label of one answer: A12.")
-    quote: str = Field(max_length=4000, description="A passage copied from that answer, character for character.")
+    answer: str
+    quote: str
+
+    def __str__(self) -> str:
+        return f"{self.answer}: {self.quote}"
 
 
-Citations = Annotated[list[Citation], Field(max_length=12)]
+def _read_citation(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    label, _, quote = value.partition(":")
+    return {"answer": label, "quote": quote}
+
+
+Cited = Annotated[
+    Citation,
+    BeforeValidator(_read_citation),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "description": "A12: a passage of that answer, character for character"}),
+]
 
 
 class DraftTheme(Draft):
@@ -37,8 +54,8 @@ class DraftTheme(Draft):
 
     name: Line
     description: Paragraph
-    sources: list[str] = Field(max_length=300, description="Labels of the phrases or themes this theme stands for.")
-    evidence: Citations
+    sources: list[str] = Field(description="Labels of the phrases or themes this theme stands for.")
+    evidence: list[Cited]
 
 
 class DraftSurprise(Draft):
@@ -46,28 +63,24 @@ class DraftSurprise(Draft):
 
     statement: Paragraph
     expectation: Paragraph = Field(description="What one would have expected instead, and why.")
-    evidence: Citations
-
-
-class DraftSide(Draft):
-    """One position in a disagreement."""
-
-    position: Paragraph
-    evidence: Citations
+    evidence: list[Cited]
 
 
 class DraftDisagreement(Draft):
-    """What respondents disagree about."""
+    """What respondents disagree about, by two positions."""
 
     about: Paragraph
-    sides: list[DraftSide] = Field(min_length=2, max_length=6)
+    one_side: Paragraph
+    one_side_evidence: list[Cited]
+    other_side: Paragraph
+    other_side_evidence: list[Cited]
 
 
 class DraftPoint(Draft):
     """One statement of the executive summary."""
 
     statement: Paragraph
-    evidence: Citations
+    evidence: list[Cited]
 
 
 class DraftRecommendation(Draft):
@@ -75,35 +88,35 @@ class DraftRecommendation(Draft):
 
     action: Paragraph
     reason: Paragraph
-    evidence: Citations
+    evidence: list[Cited]
 
 
 class DraftReading(Draft):
     """What is found in a portion of the answers."""
 
-    themes: list[DraftTheme] = Field(max_length=40)
-    surprising: list[DraftSurprise] = Field(max_length=30)
-    disagreements: list[DraftDisagreement] = Field(max_length=30)
+    themes: list[DraftTheme]
+    surprising: list[DraftSurprise]
+    disagreements: list[DraftDisagreement]
 
 
 class DraftReport(DraftReading):
     """What is found in the answers of the whole group."""
 
-    executive_summary: list[DraftPoint] = Field(max_length=30)
-    recommendations: list[DraftRecommendation] = Field(max_length=30)
+    executive_summary: list[DraftPoint]
+    recommendations: list[DraftRecommendation]
 
 
 class Mended(Draft):
     """New evidence for a statement; none when the answers do not bear it out."""
 
-    label: str = Field(max_length=20, description="The label of the statement: S3.")
-    evidence: Citations
+    label: str = Field(description="The label of the statement: S3.")
+    evidence: list[Cited]
 
 
 class Mending(Draft):
     """New evidence for statements whose evidence did not hold."""
 
-    statements: list[Mended] = Field(max_length=200)
+    statements: list[Mended]
 
 
 Insight = DraftPoint | DraftTheme | DraftSurprise | DraftDisagreement | DraftRecommendation

@@ -10,12 +10,12 @@ import structlog
 from common.errors import SightError
 from common.llm.port import Request
 from common.summaries import quotes, variables
-from common.summaries.checking import check, findings, insights, with_citations
+from common.summaries.checking import check, claims, findings, insights, with_citations
 from common.summaries.drafts import DraftReading, DraftReport, Mending
 from common.summaries.errors import NothingHeld
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from common.jobs.models import Claim
     from common.llm.port import CallLog, LanguageModel, Reply
@@ -83,7 +83,7 @@ class Reader:
     def _mend(self, found: Found, doubts: Sequence[Doubt], answers: Mapping[str, Citable], language: str) -> Found:
         """The same insights, with new evidence where the model could give any."""
         listed = variables.statements(found, doubts)
-        shown = _answers_for(listed, answers)
+        shown = _answers_for(found, doubts, answers)
         if not shown:
             return found
         filled = {"language": language, "statements": listed, "answers": variables.cited(shown)}
@@ -93,7 +93,7 @@ class Reader:
             # What held is worth more than another attempt at what did not.
             log.warning("mending_failed", code=error.code, item_id=str(self.claim.item_id))
             return found
-        mended = {entry.label.strip(): entry.evidence for entry in cast("Mending", reply.data).statements}
+        mended = {entry.label: entry.evidence for entry in cast("Mending", reply.data).statements}
         labels = iter(f"S{number}" for number in range(1, len(listed) + 1))
         changed = list(found)
         for doubt in doubts:
@@ -124,20 +124,23 @@ class Reader:
         )
 
 
-def _answers_for(listed: Sequence[Mapping[str, Any]], answers: Mapping[str, Citable]) -> dict[str, Citable]:
-    """The answers that statements in doubt cite, and those which do hold what was quoted from another."""
+def _answers_for(found: Found, doubts: Sequence[Doubt], answers: Mapping[str, Citable]) -> dict[str, Citable]:
+    """The answers that claims in doubt cite, and those which do hold what was quoted from another."""
     shown = {}
-    for statement in listed:
-        for citation in statement["evidence"]:
-            label = citation["answer"].strip()
-            if label in answers:
-                shown[label] = answers[label]
-            holding = [
-                (other, answer)
-                for other, answer in answers.items()
-                if other != label
-                and not quotes.too_short(citation["quote"], answer.text)
-                and quotes.find(citation["quote"], answer.text) is not None
-            ]
-            shown |= dict(holding[:MEND_CANDIDATES])
+    for citation in _doubtful(found, doubts):
+        if citation.answer in answers:
+            shown[citation.answer] = answers[citation.answer]
+        holding = [
+            (label, answer)
+            for label, answer in answers.items()
+            if quotes.find(citation.quote, answer.text) and not quotes.too_short(citation.quote, answer.text)
+        ]
+        shown |= dict(holding[:MEND_CANDIDATES])
     return shown
+
+
+def _doubtful(found: Found, doubts: Sequence[Doubt]) -> Iterator[Citation]:
+    for doubt in doubts:
+        made = claims(found[doubt.index][1])
+        for claim in doubt.faults:
+            yield from made[claim].citations

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from common.summaries.models import Evidence, Findings, Reading, Sentiment
 
 from common.summaries.checking import claims
+from common.summaries.drafts import Citation
 from common.summaries.themes import phrase
 
 
@@ -117,7 +118,7 @@ def statements(found: Found, doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
                     "label": f"S{len(listed) + 1}",
                     "statement": made[number].statement,
                     "fault": fault,
-                    "evidence": [citation.model_dump() for citation in made[number].citations],
+                    "evidence": [str(citation) for citation in made[number].citations],
                 }
             )
     return listed
@@ -140,15 +141,18 @@ def _rest(findings: Findings, labels: Mapping[Any, str]) -> dict[str, Any]:
         "disagreements": [
             {
                 "about": d.about,
-                "sides": [{"position": s.position, "evidence": _cited(s.evidence, labels)} for s in d.sides],
+                "one_side": d.sides[0].position,
+                "one_side_evidence": _cited(d.sides[0].evidence, labels),
+                "other_side": d.sides[1].position,
+                "other_side_evidence": _cited(d.sides[1].evidence, labels),
             }
             for d in findings.disagreements
         ],
     }
 
 
-def _cited(evidence: Sequence[Evidence], labels: Mapping[Any, str]) -> list[dict[str, str]]:
-    return [{"answer": labels[e.answer_id], "quote": e.quote} for e in evidence]
+def _cited(evidence: Sequence[Evidence], labels: Mapping[Any, str]) -> list[str]:
+    return [str(Citation(answer=labels[e.answer_id], quote=e.quote)) for e in evidence]
 
 
 def _labels(themes: Iterable[str], phrases: Mapping[str, str]) -> list[str]:

@@ -71,8 +71,8 @@ def play_mend(variables: Mapping[str, Any], rng: random.Random) -> Drawn:
     texts = {answer["label"]: answer["text"] for answer in variables["answers"]}
     mended = []
     for statement in variables["statements"]:
-        cited = [citation["answer"] for citation in statement["evidence"] if citation["answer"] in texts]
-        evidence = [{"answer": label, "quote": extract(texts[label], rng)} for label in dict.fromkeys(cited[:2])]
+        cited = dict.fromkeys(citation.partition(":")[0] for citation in statement["evidence"])
+        evidence = [f"{label}: {extract(texts[label], rng)}" for label in cited if label in texts]
         mended.append({"label": statement["label"], "evidence": evidence})
     return {"statements": mended}
 
@@ -119,8 +119,8 @@ def _conclude(
     mood: str,
     topics: Sequence[Topic],
     disagreements: Sequence[Drawn],
-    general: list[Drawn],
-    minority: list[Drawn],
+    general: list[str],
+    minority: list[str],
 ) -> Drawn:
     """Executive summary and recommendations."""
     points = [{"statement": rng.choice(words["mood"][mood]), "evidence": general}]
@@ -135,7 +135,7 @@ def _conclude(
         action = advice["action"].format(theme=quoted(topic.name.lower(), words))
         recommendations.append({"action": action, "reason": advice["reason"], "evidence": topic.evidence[:2]})
     if disagreements:
-        both = [side["evidence"][0] for side in disagreements[0]["sides"]]
+        both = [disagreements[0]["one_side_evidence"][0], disagreements[0]["other_side_evidence"][0]]
         about = disagreements[0]["about"]
         statement = rng.choice(words["divide"]).format(about=about[0].lower() + about[1:])
         points.append({"statement": statement, "evidence": both})

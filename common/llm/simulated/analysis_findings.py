@@ -47,7 +47,7 @@ class Topic:
     description: str
     lean: str
     sources: list[str]
-    evidence: list[Drawn] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
 
     def draft(self) -> Drawn:
         """The theme as the schema has it."""
@@ -188,13 +188,10 @@ def _disagreements(
     return [
         {
             "about": next(about).format(question=quoted(_short(question["text"]), words)),
-            "sides": [
-                {
-                    "position": next(positions[stance]),
-                    "evidence": [cite(answer, rng) for answer in _different_people(holders, 2, rng)],
-                }
-                for stance, holders in sides.items()
-            ],
+            "one_side": next(positions["support"]),
+            "one_side_evidence": [cite(answer, rng) for answer in _different_people(sides["support"], 2, rng)],
+            "other_side": next(positions["oppose"]),
+            "other_side_evidence": [cite(answer, rng) for answer in _different_people(sides["oppose"], 2, rng)],
         }
         for _, question, sides in found[:3]
     ]
@@ -205,9 +202,9 @@ def dealt(options: Sequence[Any], rng: random.Random) -> Iterator[Any]:
     return cycle(rng.sample(options, k=len(options)))
 
 
-def cite(answer: Said, rng: random.Random, stems: Iterable[str] = ()) -> Drawn:
+def cite(answer: Said, rng: random.Random, stems: Iterable[str] = ()) -> str:
     """A citation of an answer, with a sentence of it that has one of the stems where there is one."""
-    return {"answer": answer.label, "quote": extract(answer.text, rng, stems)}
+    return f"{answer.label}: {extract(answer.text, rng, stems)}"
 
 
 def extract(text: str, rng: random.Random, stems: Iterable[str] = ()) -> str:

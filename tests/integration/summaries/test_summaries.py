@@ -203,7 +203,7 @@ def test_fabricated_quotes_reach_neither_the_report_nor_the_parts(summaries: Sum
 
     def fabricate(request: Request) -> dict[str, Any]:
         draft = played(request)
-        lie = {"answer": "A1", "quote": "I was paid to say that I adore this plan"}
+        lie = "A1: I was paid to say that I adore this plan"
         draft["themes"].append({"name": "Lies", "description": "Made up.", "sources": [], "evidence": [lie]})
         draft["surprising"].append({"statement": "A lie.", "expectation": "Truth.", "evidence": [lie]})
         return draft
@@ -235,7 +235,7 @@ def test_a_reply_that_proves_nothing_is_asked_for_again_with_another_seed(summar
         draft = played(request)
         if len(seeds) > 1:
             return draft
-        lie = [{"answer": "A999", "quote": "nobody said this at all"}]
+        lie = ["A999: nobody said this at all"]
         point = {"statement": "A lie.", "evidence": lie}
         return {key: [] for key in draft} | {"executive_summary": [point]}
 

@@ -103,8 +103,8 @@ def test_mending_quotes_the_answers_cited() -> None:
         "language": "en",
         "answers": [{"label": "A1", "question": "Q1", "text": answer.text}],
         "statements": [
-            {"label": "S1", "statement": "x", "fault": "quote_not_found", "evidence": [{"answer": "A1", "quote": "?"}]},
-            {"label": "S2", "statement": "y", "fault": "unknown_answer", "evidence": [{"answer": "A9", "quote": "?"}]},
+            {"label": "S1", "statement": "x", "fault": "quote_not_found", "evidence": ["A1: ?"]},
+            {"label": "S2", "statement": "y", "fault": "unknown_answer", "evidence": ["A9: ?"]},
         ],
     }
     mending = Mending.model_validate(analysis.play_mend(shown, random.Random(1)))

@@ -17,7 +17,7 @@ from common.summaries.models import Findings
 from common.summaries.reading import Reader
 from tests.fakes.llm import Says, ScriptedModel
 from tests.unit.summaries.factories import a_group, an_answer
-from tests.unit.summaries.test_checking import ALSO_GOOD, FABRICATED, GOOD, a_point, a_report
+from tests.unit.summaries.test_checking import ALSO_GOOD, FABRICATED, GOOD, a_disagreement, a_point, a_report
 
 GROUP = a_group(personas=2, questions=2)
 ANSWERS = [an_answer(0, 0), an_answer(0, 1, "oppose"), an_answer(1, 0, "mixed")]
@@ -57,7 +57,7 @@ def drafting(**sections: Any) -> Says:
     return lambda _: a_report(**sections).model_dump()
 
 
-def mending(**evidence: list[dict[str, str]]) -> Says:
+def mending(**evidence: list[str]) -> Says:
     """A script that replies with this evidence for statements."""
     return lambda _: {"statements": [{"label": label, "evidence": cited} for label, cited in evidence.items()]}
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_mended_is_left_out_and_counted() -> None:
 
 def test_a_real_quote_of_another_answer_is_mended_with_that_answer_shown() -> None:
     """The answer which does hold the quote is looked up and offered."""
-    misplaced = {"answer": "A3", "quote": GOOD["quote"]}
+    misplaced = GOOD.replace("A1", "A3")
     found, llm = ask(
         {
             "summary": drafting(executive_summary=[a_point(ALSO_GOOD), a_point(misplaced)]),
@@ -113,15 +113,17 @@ def test_a_real_quote_of_another_answer_is_mended_with_that_answer_shown() -> No
 
 def test_only_the_side_in_doubt_is_asked_about() -> None:
     """The other side of a disagreement keeps its evidence."""
-    sides = [{"position": "Against", "evidence": [ALSO_GOOD]}, {"position": "For", "evidence": [FABRICATED]}]
     found, llm = ask(
         {
-            "summary": drafting(disagreements=[{"about": "The price", "sides": sides}]),
+            "summary": drafting(disagreements=[a_disagreement([FABRICATED], [ALSO_GOOD])]),
             "summary_mend": mending(S1=[GOOD]),
         }
     )
     assert [s["statement"] for s in llm.asked[1].variables["statements"]] == ["The price: For"]
-    assert [side.evidence[0].quote for side in found.disagreements[0].sides] == [ALSO_GOOD["quote"], GOOD["quote"]]
+    assert [
+        f": {side.evidence[0].quote}" in cited
+        for side, cited in zip(found.disagreements[0].sides, (GOOD, ALSO_GOOD), strict=True)
+    ] == [True, True]
 
 
 @pytest.mark.parametrize("error", [ModelUnavailable("down"), SightError("refused")])
