@@ -59,7 +59,9 @@ if now - decreased_at >= {SAME_DECREASE_SECONDS} then
                'decreased_at', string.format('%.6f', now))
 end
 local wait = tonumber(ARGV[1])
-redis.call('HSET', KEYS[1], 'blocked_until', string.format('%.6f', math.max(blocked_until, now + wait)))
+if now + wait > blocked_until and wait > 0 then
+    redis.call('HSET', KEYS[1], 'blocked_until', string.format('%.6f', now + wait))
+end
 redis.call('EXPIRE', KEYS[1], {FORGET_SECONDS} + math.ceil(wait))
 """
 
@@ -74,8 +76,8 @@ class _Lease:
 class SharedLimiter:
     """Implements the `Limiter` port for all processes on one Redis.
 
-    Where the limit is high a process takes a few places at once, for as long as the limit needs to let
-    `LEASE_SECONDS` worth of calls through: a round trip for every call would cost more than it saves.
+    Where the limits are high a process takes a few places at once, as many as they let through in
+    `LEASE_SECONDS`: a round trip for every call costs more than it is worth.
     While Redis is down each process keeps to its own share, one of `processes`, of the limit.
     """
 
@@ -96,7 +98,6 @@ class SharedLimiter:
         self._alone = LocalLimiter(
             Rates(rates.requests_per_minute / processes, rates.tokens_per_minute / processes), clock=clock
         )
-        self._at_once = max(1, min(LEASE_LIMIT, int(rates.requests_per_minute / 60 * LEASE_SECONDS)))
         self._lock = threading.Lock()
         self._leases: dict[str, _Lease] = {}
 
@@ -104,7 +105,7 @@ class SharedLimiter:
         """How many seconds to wait before making so many requests with so many tokens together."""
         if requests and self._take_leased(model, requests, tokens):
             return 0.0
-        at_once = self._at_once if requests == 1 else 1
+        at_once = self._at_once(tokens) if requests == 1 else 1
         if at_once > 1 and self._ask(model, at_once, tokens * at_once, patience=0.0) == 0.0:
             self._lease(model, at_once - 1, tokens * (at_once - 1))
             return 0.0
@@ -126,6 +127,12 @@ class SharedLimiter:
             lambda: cast("bytes", self._reserve(keys=[_key(model)], args=arguments)), otherwise=None
         )
         return None if answer is None else float(answer)
+
+    def _at_once(self, tokens: int) -> int:
+        """How many calls of so many tokens make a block: both limits must let it through in its time."""
+        by_requests = self._rates.requests_per_minute / 60 * LEASE_SECONDS
+        by_tokens = self._rates.tokens_per_minute / 60 * LEASE_SECONDS / max(1, tokens)
+        return max(1, min(LEASE_LIMIT, int(by_requests), int(by_tokens)))
 
     def _take_leased(self, model: str, requests: int, tokens: int) -> bool:
         with self._lock:
