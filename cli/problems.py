@@ -59,19 +59,16 @@ def prepare_complaint(error: CommandError) -> Complaint:
 def show_complaint(screen: Screen, error: CommandError) -> None:
     """Says it among the messages."""
     from rich.markup import escape
-    from rich.padding import Padding
-    from rich.table import Table
 
     complaint = prepare_complaint(error)
     notes = screen.notes
     notes.print(f"[red]{screen.symbols.bad}[/red] {escape(complaint.message)}", soft_wrap=True)
-    if complaint.findings:
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        placed = any(finding.place for finding in complaint.findings)
-        for finding in complaint.findings:
-            where = [escape(finding.place)] if placed else []
-            table.add_row(*where, f"[bold]{escape(finding.field)}[/bold]", escape(finding.message))
-        notes.print(Padding(table, (0, 0, 0, 4)))
+    place_width = max((len(finding.place) for finding in complaint.findings), default=0)
+    field_width = max((len(finding.field) for finding in complaint.findings), default=0)
+    for finding in complaint.findings:
+        place = f"{finding.place.ljust(place_width)}  " if place_width else ""
+        field = escape(finding.field.ljust(field_width))
+        notes.print(f"    {escape(place)}[bold]{field}[/bold]  {escape(finding.message)}", soft_wrap=True)
     if complaint.unshown:
         notes.print(f"    and {complaint.unshown} more")
     if complaint.hint:

@@ -96,6 +96,6 @@ def export(
         for path in paths:
             screen.out.print(str(path), markup=False, soft_wrap=True)
     if found.missing:
-        screen.note(f"{len(found.missing)} personas were deleted and are left out; their answers are there.")
+        screen.note(f"Personas deleted since, and left out: {len(found.missing)}. Their answers are there.")
     if found.summary is None:
         screen.note("There is no summary of this group.")
