@@ -53,6 +53,24 @@ class Question(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+class DiscussionRound(Base):
+    """What was said in a round of a discussion, as all personas of the next round hear it.
+
+    Written once, when the first of them is about to answer: an answer that comes after that (a failed one
+    tried again) is part of the transcript but was not heard. `digest` counts all answers of the round,
+    `quotes` holds those that may be quoted.
+    """
+
+    __tablename__ = "discussion_rounds"
+
+    focus_group_id: Mapped[UUID] = mapped_column(ForeignKey("focus_groups.id", ondelete="CASCADE"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[WorkspaceId]
+    digest: Mapped[dict[str, Any]]
+    quotes: Mapped[list[Any]]
+    created_at: Mapped[CreatedAt]
+
+
 class Answer(Base):
     """What one persona answered to one question. Its id is its job item's, so that it can exist only once.
 

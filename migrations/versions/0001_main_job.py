@@ -283,10 +283,23 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_personas_job_id_position"), "personas", ["job_id", "position"], unique=False)
     op.create_index(
-        op.f("ix_personas_workspace_id_project_id_created_at_id"),
+        op.f("ix_personas_workspace_id_project_id_job_id_position"),
         "personas",
-        ["workspace_id", "project_id", "created_at", "id"],
+        ["workspace_id", "project_id", "job_id", "position"],
         unique=False,
+    )
+    op.create_table(
+        "panels",
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("workspace_id", sa.Uuid(), nullable=False),
+        sa.Column("audience", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("review", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("review_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_panels_job_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_panels_workspace_id")),
+        sa.PrimaryKeyConstraint("job_id", name=op.f("pk_panels")),
     )
     op.create_table(
         "summary_parts",
@@ -299,6 +312,23 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_summary_parts_job_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_summary_parts_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_summary_parts")),
+    )
+    op.create_table(
+        "discussion_rounds",
+        sa.Column("focus_group_id", sa.Uuid(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("workspace_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("quotes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["focus_group_id"],
+            ["focus_groups.id"],
+            name=op.f("fk_discussion_rounds_focus_group_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_discussion_rounds_workspace_id")),
+        sa.PrimaryKeyConstraint("focus_group_id", "round", name=op.f("pk_discussion_rounds")),
     )
     op.create_table(
         "focus_group_members",
@@ -395,8 +425,10 @@ def downgrade() -> None:
     op.drop_table("summaries")
     op.drop_table("questions")
     op.drop_table("focus_group_members")
+    op.drop_table("discussion_rounds")
     op.drop_table("summary_parts")
-    op.drop_index(op.f("ix_personas_workspace_id_project_id_created_at_id"), table_name="personas")
+    op.drop_table("panels")
+    op.drop_index(op.f("ix_personas_workspace_id_project_id_job_id_position"), table_name="personas")
     op.drop_index(op.f("ix_personas_job_id_position"), table_name="personas")
     op.drop_index(
         "ix_personas_embedding",
