@@ -1,4 +1,4 @@
-"""Personas: the seat they hold, what the model added, and how good it is."""
+"""Personas: the seat they hold, what the model added, and how good it is; and the panels they make up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Persona(Base):
 
     __tablename__ = "personas"
     __table_args__ = (
-        Index(None, "workspace_id", "project_id", "created_at", "id"),
+        Index(None, "workspace_id", "project_id", "job_id", "position"),
         Index(None, "job_id", "position"),
         Index("ix_personas_demographics", "demographics", postgresql_using="gin"),
         Index(
@@ -55,3 +55,18 @@ class Persona(Base):
     simulated: Mapped[bool]
     created_at: Mapped[CreatedAt]
     deleted_at: Mapped[datetime | None]
+
+
+class Panel(Base):
+    """What a job of personas is for: the audience (an `AudienceSpec` as JSON) its seats are drawn from, and what
+    the review found (a `PanelReview`) when the job's version was `review_version`."""
+
+    __tablename__ = "panels"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    workspace_id: Mapped[WorkspaceId]
+    audience: Mapped[dict[str, Any]]
+    review: Mapped[dict[str, Any] | None]
+    review_version: Mapped[int] = mapped_column(server_default="0")
+    reviewed_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
