@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import http.client
 import shutil
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.processes import POLL_SECONDS, StartFailed, alive, command_of, end, tail
+from local.processes import POLL_SECONDS, StartFailed, alive, command_of, end, free_port, tail
 from local.processes import start as start_process
 
 START_SECONDS = 60.0
@@ -50,7 +49,7 @@ def start(data_dir: Path, *, log: Path | None = None, port: int = 0, tied: bool 
     data_dir.mkdir(parents=True, exist_ok=True)
     log = log or data_dir / "emulator.log"
     log.unlink(missing_ok=True)
-    host = f"127.0.0.1:{port or _free_port()}"
+    host = f"127.0.0.1:{port or free_port()}"
     program = [
         gcloud,
         "beta",
@@ -76,13 +75,6 @@ def stop(emulator: Emulator) -> None:
     """Ends the emulator and the processes it started; does nothing when it has ended."""
     if "pubsub" in command_of(emulator.pid):
         end(emulator.pid)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _answers(host: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -83,6 +84,14 @@ def end(pid: int, *, by: signal.Signals = signal.SIGTERM, within: float = 10.0) 
         deadline = time.monotonic() + seconds
         while alive(pid) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def tail(log: Path, *, lines: int = 15) -> str:

@@ -56,7 +56,8 @@ class Worker:
     `apps` has the function of each subscription by the subscription's name. A message is acknowledged when
     its function answers 2xx and comes again after a backoff otherwise. No more is claimed than there are
     free threads for, so that other workers find what this one cannot begin. A lease is renewed while its
-    function works, for ten minutes at most.
+    function works, for ten minutes at most. What a predecessor of the same name held when it died is handed
+    back first.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Worker:
         self._settled = _Settled()
         self._leases: dict[tuple[int, int], _Lease] = {}
         self._saturated = False
+        self._succeeded = False
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -103,6 +105,9 @@ class Worker:
         return min(max(pause, PACE_SECONDS) * 2, IDLE_SECONDS)
 
     def _visit(self) -> int:
+        if not self._succeeded:
+            self._bus.release(self._name)
+            self._succeeded = True
         settled = self._take_settled()
         try:
             self._bus.nack(settled.failed)

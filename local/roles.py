@@ -1,0 +1,77 @@
+"""What each process of the stack does once it is forked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from common.bus import wake
+from common.bus.embedded import EmbeddedBus
+from common.bus.topology import SUBSCRIPTIONS
+from common.database.engine import connect
+from local import gateway, schedule
+from local.bell import Bell, ring_all
+from local.cloud_tasks import TaskServer
+from local.functions import API, MAINTENANCE
+from local.worker import Worker
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from common.settings import Settings
+
+WORKER_NICENESS = 5
+"""The API stays quick when the workers have all cores busy."""
+
+STREAM_THREADS = 32
+"""Threads of the gateway beyond those that events and requests need: each open event stream holds one."""
+
+Apps = Mapping[str, "WSGIApplication"]
+
+
+def run_gateway(apps: Apps, settings: Settings, *, listener: int, bells: Sequence[Bell]) -> None:
+    """Serves the API, and the functions to Pub/Sub when that carries the events."""
+    wake.listen(lambda: ring_all(bells))
+    threads = settings.worker_threads + STREAM_THREADS
+    if settings.bus == "pubsub":
+        app = gateway.route(apps[API], apps)
+        gateway.serve(app, listener=listener, processes=settings.workers, threads=threads)
+    else:
+        gateway.serve(apps[API], listener=listener, processes=1, threads=threads)
+
+
+def run_worker(apps: Apps, settings: Settings, *, number: int, database_url: str, bells: Sequence[Bell]) -> None:
+    """Brings messages from the embedded bus to the functions. The first worker keeps the schedule as well."""
+    os.nice(WORKER_NICENESS)
+    wake.listen(lambda: ring_all(bells))
+    name = worker_name(number)
+    engine = connect(database_url, pool_size=1, application_name=f"sight-{name}")
+    worker = Worker(
+        EmbeddedBus(engine),
+        {subscription.name: apps[subscription.function] for subscription in SUBSCRIPTIONS},
+        name=name,
+        threads=settings.worker_threads,
+        bell=bells[number],
+    )
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    if number == 0:
+        schedule.start(apps[MAINTENANCE])
+    worker.run()
+
+
+def run_scheduler(apps: Apps, *, tasks_port: int) -> None:
+    """Keeps the schedule and stands in for Cloud Tasks, where Pub/Sub carries the events."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    tasks = TaskServer(tasks_port)
+    schedule.start(apps[MAINTENANCE])
+    ended.wait()
+    tasks.close()
+
+
+def worker_name(number: int) -> str:
+    """The name of a worker process, under which it also owns its leases."""
+    return f"worker-{number}"
