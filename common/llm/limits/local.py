@@ -13,6 +13,7 @@ from common.llm.limits.port import (
     DECREASE,
     INCREASE_PER_SECOND,
     LEAST_FACTOR,
+    NO_WAIT_SECONDS,
     SAME_DECREASE_SECONDS,
     Rates,
 )
@@ -55,6 +56,7 @@ class LocalLimiter:
                 requests_until - now - max(BURST_SECONDS, for_requests),
                 tokens_until - now - max(BURST_SECONDS, for_tokens),
             )
+            wait = 0.0 if wait < NO_WAIT_SECONDS else wait
             if wait <= patience:
                 state.requests_until, state.tokens_until = requests_until, tokens_until
             return wait

@@ -11,6 +11,8 @@ INCREASE_PER_SECOND = 1 / 60
 LEAST_FACTOR = 0.01
 SAME_DECREASE_SECONDS = 1.0
 """Calls turned away within this time of each other were sent at the same rate: they count once."""
+NO_WAIT_SECONDS = 0.001
+"""Less than this is no wait: instants since 1970 hold microseconds at best."""
 
 
 @dataclass(frozen=True, slots=True)

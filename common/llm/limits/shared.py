@@ -17,6 +17,7 @@ from common.llm.limits.port import (
     DECREASE,
     INCREASE_PER_SECOND,
     LEAST_FACTOR,
+    NO_WAIT_SECONDS,
     SAME_DECREASE_SECONDS,
     Rates,
 )
@@ -46,6 +47,7 @@ requests_until = math.max(now, requests_until) + for_requests
 tokens_until = math.max(now, tokens_until) + for_tokens
 local wait = math.max(blocked, requests_until - now - math.max({BURST_SECONDS}, for_requests),
                       tokens_until - now - math.max({BURST_SECONDS}, for_tokens))
+if wait < {NO_WAIT_SECONDS} then wait = 0 end
 if wait <= tonumber(ARGV[5]) then
     redis.call('HSET', KEYS[1], 'requests_until', string.format('%.6f', requests_until),
                'tokens_until', string.format('%.6f', tokens_until))
