@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy import text
 
+from common.bus.port import BusUnavailable
 from common.jobs import stops
 from common.jobs.errors import JobNotOpen
 from common.projects import store
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
 
     from common.events.outbox import Pending, Relay
 
+log = structlog.get_logger()
+
 
 def delete_project(engine: Engine, relay: Relay, workspace_id: UUID, project_id: UUID) -> None:
     """Deletes a project and cancels its running jobs, so that nothing goes on spending money for it.
 
-    Raises `ProjectNotFound`, or `BusUnavailable` after the commit.
+    When the bus is down, the sweeper announces their end later. Raises `ProjectNotFound`.
     """
     pending: list[Pending] = []
     with engine.begin() as connection:
@@ -38,4 +42,7 @@ def delete_project(engine: Engine, relay: Relay, workspace_id: UUID, project_id:
                 pending += stops.stop(connection, workspace_id, job_id, "cancelled")
             except JobNotOpen:
                 continue
-    relay.send(pending)
+    try:
+        relay.send(pending)
+    except BusUnavailable as error:
+        log.warning("bus_unavailable", detail=error.detail, waiting=len(pending))

@@ -1,0 +1,11 @@
+"""Every route of the API, one module for each thing it is about."""
+
+from functions.api.routes.dead_letters import blueprint as dead_letters
+from functions.api.routes.documentation import blueprint as documentation
+from functions.api.routes.focus_groups import blueprint as focus_groups
+from functions.api.routes.health import blueprint as health
+from functions.api.routes.jobs import blueprint as jobs
+from functions.api.routes.personas import blueprint as personas
+from functions.api.routes.projects import blueprint as projects
+
+BLUEPRINTS = (documentation, health, projects, personas, focus_groups, jobs, dead_letters)
