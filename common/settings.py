@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     gemini_model: str = Field("gemini-2.5-flash", description="The model that plays personas and answers.")
     gemini_analysis_model: str = Field("gemini-2.5-pro", description="The model that analyses.")
     gemini_embedding_model: str = Field("gemini-embedding-001", description="The model that embeds.")
-    llm_timeout_seconds: float = Field(60.0, gt=0, description="The limit of one LLM call.")
+    llm_timeout_seconds: float = Field(
+        60.0, gt=0, description="The limit of one LLM call; an analysis has four times this."
+    )
     llm_requests_per_minute: int = Field(60_000, ge=1, description="Shared by all processes, per model.")
     llm_tokens_per_minute: int = Field(60_000_000, ge=1, description="Shared by all processes, per model.")
     llm_cache_days: float = Field(7.0, ge=0, description="How long a reply is kept for an identical request; 0: not.")

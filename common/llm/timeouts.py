@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 
 from common.llm.port import CallLog, LanguageModel, ModelUnavailable, Reply, Request
 
+ANALYSIS = 4.0
+"""How many times as long an analysis may take: it thinks first, and puts out ten times what others do."""
+
 
 class Timed:
-    """Gives each call of the inner model at most `seconds`, and none when the time is up already."""
+    """Gives each call of the inner model at most `seconds` (an analysis `ANALYSIS` times that), and none when
+    the time is up already."""
 
     def __init__(self, inner: LanguageModel, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._inner = inner
@@ -18,14 +22,15 @@ class Timed:
 
     def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:
         """Answers as the inner model does. Raises `ModelUnavailable` where no time is left."""
-        return self._inner.generate(request, calls=calls, deadline=self._narrowed(deadline))
+        seconds = self._seconds * (ANALYSIS if request.tier == "analysis" else 1.0)
+        return self._inner.generate(request, calls=calls, deadline=self._narrowed(deadline, seconds))
 
     def embed(self, texts: Sequence[str], *, purpose: str, calls: CallLog, deadline: float) -> list[list[float]]:
         """Embeds as the inner model does. Raises `ModelUnavailable` where no time is left."""
-        return self._inner.embed(texts, purpose=purpose, calls=calls, deadline=self._narrowed(deadline))
+        return self._inner.embed(texts, purpose=purpose, calls=calls, deadline=self._narrowed(deadline, self._seconds))
 
-    def _narrowed(self, deadline: float) -> float:
+    def _narrowed(self, deadline: float, seconds: float) -> float:
         now = self._clock()
         if now >= deadline:
             raise ModelUnavailable("no time was left to call the model")
-        return min(deadline, now + self._seconds)
+        return min(deadline, now + seconds)
