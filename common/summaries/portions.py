@@ -12,12 +12,18 @@ from itertools import groupby
 from math import ceil
 from operator import attrgetter
 
-PORTION_TOKENS = 60_000
+PORTION_TOKENS = 40_000
 """What of a prompt answers may fill. Gemini 2.5 Pro reads 1,048,576 tokens and charges more beyond 200,000
 (ai.google.dev/gemini-api/docs/models and /pricing); several readers at once are also sooner done than one."""
 
-FAN_IN = 12
-"""Readings merged by one call. A reading is held to some 8,000 tokens, so these are at most 100,000."""
+FAN_IN = 20
+"""Readings merged by one call. A reading takes some 4,000 tokens, 8,000 at most."""
+
+OUTPUT_TOKENS = 12_288
+"""The most a reading or a report may take. A full report takes some 6,000, half as many again in Polish."""
+
+MEND_OUTPUT_TOKENS = 4_096
+"""The most that new evidence for doubtful statements may take."""
 
 BYTES_PER_TOKEN = 3
 """Cautious: Gemini counts a token for about 4 characters of English (ai.google.dev/gemini-api/docs/tokens),

@@ -13,6 +13,7 @@ from common.summaries import quotes, variables
 from common.summaries.checking import check, claims, findings, insights, with_citations
 from common.summaries.drafts import DraftReading, DraftReport, Mending
 from common.summaries.errors import NothingHeld
+from common.summaries.portions import MEND_OUTPUT_TOKENS, OUTPUT_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,11 +37,7 @@ SCHEMAS: dict[str, type[DraftReading]] = {
 TEMPERATURE = 0.2
 """Low: an analysis should say the same of the same answers."""
 
-MAX_OUTPUT_TOKENS = 16_384
-"""A full report takes some 6,000; the rest is for a model that counts its reasoning as output."""
-
 MEND_PROMPT = "summary_mend"
-MEND_OUTPUT_TOKENS = 8_192
 MEND_CANDIDATES = 3
 """Answers looked up for a quote that stands in another answer than the one named."""
 
@@ -68,7 +65,7 @@ class Reader:
         whose evidence does not hold are asked about once more, then left out and counted. Raises as
         `LanguageModel.generate` does, and `NothingHeld` when nothing is left, or a report has nothing to say.
         """
-        reply = self._generate(prompt, filled, SCHEMAS[prompt], MAX_OUTPUT_TOKENS)
+        reply = self._generate(prompt, filled, SCHEMAS[prompt], OUTPUT_TOKENS)
         found = insights(cast("DraftReading", reply.data))
         held, doubts = check(found, answers)
         if doubts:

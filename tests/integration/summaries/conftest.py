@@ -75,10 +75,11 @@ class Summaries:
             budget=budget_micros,
             spent=spent_micros,
         )
+        persona_ids = [new_id() for _ in group.members]
         self.sql(
             """
-            INSERT INTO focus_groups (id, workspace_id, project_id, job_id, name, mode, language, briefing)
-            VALUES (:id, :workspace, :project, :job, :name, 'interview', :language, :briefing)
+            INSERT INTO focus_groups (id, workspace_id, project_id, job_id, name, mode, language, briefing, member_ids)
+            VALUES (:id, :workspace, :project, :job, :name, 'interview', :language, :briefing, :members)
             """,
             id=group_id,
             project=self.project_id,
@@ -86,8 +87,8 @@ class Summaries:
             name=group.name,
             language=language,
             briefing=group.briefing,
+            members=persona_ids,
         )
-        persona_ids = [new_id() for _ in group.members]
         question_ids = [new_id() for _ in group.questions]
         of_group = {"workspace_id": LOCAL_WORKSPACE, "focus_group_id": group_id}
         made = {"model": "m", "prompt_hash": "h", "simulated": True}
@@ -116,10 +117,6 @@ class Summaries:
                 }
                 for n, id_ in enumerate(persona_ids)
             ],
-        )
-        self.insert(
-            "focus_group_members",
-            [of_group | {"position": n, "persona_id": id_} for n, id_ in enumerate(persona_ids)],
         )
         self.insert(
             "answers",
