@@ -7,7 +7,7 @@ import json
 import time
 from array import array
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 
 from pydantic import BaseModel, ValidationError
 
@@ -115,7 +115,7 @@ def _digest(*parts: str) -> str:
     return digest.hexdigest()
 
 
-@cache
+@lru_cache(maxsize=256)
 def _schema_hash(schema: type[BaseModel] | None) -> str:
     return "" if schema is None else _digest(json.dumps(schema.model_json_schema(), sort_keys=True))
 
