@@ -48,7 +48,7 @@ def cancel(engine: Engine, relay: Relay, workspace_id: UUID, job_id: UUID, *, co
     A command that was carried out before changes nothing. Raises `JobNotFound` or `JobNotOpen`.
     """
     with engine.begin() as connection:
-        if command_id is not None and not seen.first_time(connection, workspace_id, CONSUMER, str(command_id)):
+        if not _is_new(connection, workspace_id, job_id, command_id):
             return
         pending = stops.stop(connection, workspace_id, job_id, "cancelled")
     _send(relay, pending)
@@ -69,13 +69,20 @@ def retry(
     `InvalidInput` when the job's budget, new or old, is already spent.
     """
     with engine.begin() as connection:
-        if command_id is not None and not seen.first_time(connection, workspace_id, CONSUMER, str(command_id)):
+        if not _is_new(connection, workspace_id, job_id, command_id):
             return
         pending = reopen.reopen(
             connection, workspace_id, job_id, resume=request.resume, budget_micros=request.budget_micros
         )
         _check_budget(connection, workspace_id, job_id)
     _send(relay, pending)
+
+
+def _is_new(connection: Connection, workspace_id: UUID, job_id: UUID, command_id: UUID | None) -> bool:
+    if command_id is None:
+        return True
+    store.version(connection, workspace_id, job_id)
+    return seen.first_time(connection, workspace_id, CONSUMER, str(command_id))
 
 
 def _check_budget(connection: Connection, workspace_id: UUID, job_id: UUID) -> None:
