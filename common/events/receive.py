@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+
+class Headers(Protocol):
+    """The headers of a request, looked up by name."""
+
+    def get(self, key: str, /) -> str | None:
+        """The value of a header, or None."""
+        ...
+
+
 Prove = Callable[[str | None], None]
 """Takes the Authorization header and raises `Unauthenticated` unless it proves the sender."""
 
@@ -38,7 +47,7 @@ class Receiver:
     prove: Prove
 
     def receive(
-        self, body: bytes, headers: Mapping[str, str], reads: TypeAdapter[Any], handle: Callable[[Any], None]
+        self, body: bytes, headers: Headers, reads: TypeAdapter[Any], handle: Callable[[Any], None]
     ) -> tuple[str, int]:
         """Handles the event in a push request and returns the response's body and status.
 
@@ -58,6 +67,18 @@ class Receiver:
             message_id=delivery.message_id, subscription=delivery.subscription, attempt=delivery.attempt
         ):
             return self._handle(delivery, reads, handle)
+
+    def bury(self, body: bytes, headers: Headers) -> tuple[str, int]:
+        """Keeps a message the bus gave up on as a dead letter."""
+        try:
+            self.prove(headers.get("Authorization"))
+        except Unauthenticated as error:
+            return error.detail, error.status
+        try:
+            delivery = parse_push(body)
+        except Malformed as error:
+            return self._bury(_unreadable(body), error.code, error.detail)
+        return self._bury(delivery, "attempts_exhausted", "delivered as often as it may be, and never handled")
 
     def _handle(self, delivery: Delivery, reads: TypeAdapter[Any], handle: Callable[[Any], None]) -> tuple[str, int]:
         try:

@@ -26,6 +26,17 @@ def version(connection: Connection, workspace_id: UUID, job_id: UUID) -> int:
     return int(found)
 
 
+def kind_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> str:
+    """What kind of job this is. Raises `JobNotFound`."""
+    found = connection.execute(
+        text("SELECT kind FROM jobs WHERE id = :job AND workspace_id = :workspace"),
+        {"job": job_id, "workspace": workspace_id},
+    ).scalar_one_or_none()
+    if found is None:
+        raise JobNotFound(f"there is no job {job_id}")
+    return str(found)
+
+
 def get(connection: Connection, workspace_id: UUID, job_id: UUID) -> JobView:
     """One job with the reasons of what failed or was skipped. Raises `JobNotFound`."""
     row = connection.execute(

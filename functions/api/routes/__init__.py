@@ -2,10 +2,12 @@
 
 from functions.api.routes.dead_letters import blueprint as dead_letters
 from functions.api.routes.documentation import blueprint as documentation
+from functions.api.routes.estimates import blueprint as estimates
 from functions.api.routes.focus_groups import blueprint as focus_groups
 from functions.api.routes.health import blueprint as health
 from functions.api.routes.jobs import blueprint as jobs
 from functions.api.routes.personas import blueprint as personas
 from functions.api.routes.projects import blueprint as projects
+from functions.api.routes.usage import blueprint as usage
 
-BLUEPRINTS = (documentation, health, projects, personas, focus_groups, jobs, dead_letters)
+BLUEPRINTS = (documentation, health, projects, personas, focus_groups, jobs, estimates, usage, dead_letters)

@@ -1,0 +1,199 @@
+"""Wires adapters to ports, once per process: the only place that picks which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.database.engine import connect, connect_cloud_sql
+from common.events.outbox import Relay
+from common.events.receive import Receiver
+from common.settings import LOCAL_WORKSPACE, Settings, settings
+from common.telemetry import logs
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from common.bus.port import Bus
+    from common.cache.breaker import Breaker
+    from common.cache.port import Cache
+    from common.events.receive import Prove
+    from common.llm.models import Models
+    from common.llm.port import LanguageModel
+    from common.llm.prompts import Prompts
+    from common.tasks.port import Tasks
+
+DAY_SECONDS = 86_400
+PROMPTS = Path(__file__).parents[1] / "prompts"
+
+
+class Misconfigured(Exception):
+    """A setting is missing that this process cannot do without."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the functions of one process share. Each is made when first asked for, so that a cold start
+    pays only for what its function uses."""
+
+    settings: Settings
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database."""
+        s = self.settings
+        if s.cloud_sql_instance:
+            return connect_cloud_sql(
+                s.cloud_sql_instance,
+                user=s.database_user,
+                database=s.database_name,
+                pool_size=s.database_pool_size,
+            )
+        if s.database_url is None:
+            raise Misconfigured("set DATABASE_URL or SIGHT_CLOUD_SQL_INSTANCE, or start the whole stack: make run")
+        return connect(s.database_url.get_secret_value(), pool_size=s.database_pool_size)
+
+    @cached_property
+    def bus(self) -> Bus:
+        """The bus events are published to."""
+        s = self.settings
+        if s.bus == "embedded":
+            from common.bus.embedded import EmbeddedBus
+
+            return EmbeddedBus(self.engine)
+        from common.bus.pubsub import PubSubBus
+
+        return PubSubBus(
+            project=s.google_cloud_project,
+            emulator_host=s.pubsub_emulator_host,
+            tasks=self._tasks,
+            push_base_url=s.push_base_url,
+        )
+
+    @cached_property
+    def relay(self) -> Relay:
+        """What takes events from the outbox to the bus."""
+        return Relay(self.engine, self.bus)
+
+    @cached_property
+    def prove(self) -> Prove:
+        """The proof that push requests and schedules carry, where one is asked for."""
+        s = self.settings
+        if not (s.push_audience and s.push_service_account):
+            return _no_proof
+        from common.bus.oidc import TokenProof
+
+        return TokenProof(audience=s.push_audience, service_account=s.push_service_account)
+
+    @cached_property
+    def receiver(self) -> Receiver:
+        """What reads push requests."""
+        return Receiver(self.engine, LOCAL_WORKSPACE, self.prove)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The cache all processes share, or one of this process where there is no Redis."""
+        if self._redis is None:
+            from common.cache.memory import MemoryCache
+
+            return MemoryCache()
+        from common.cache.redis import RedisCache
+
+        return RedisCache(self._redis, self._breaker)
+
+    @cached_property
+    def models(self) -> Models:
+        """Which models play which part."""
+        from common.llm.models import Models
+
+        s = self.settings
+        if s.llm_provider == "simulated":
+            from common.llm.simulated.model import MODEL
+
+            return Models("simulated", MODEL, MODEL, MODEL, simulated=True)
+        return Models("gemini", s.gemini_model, s.gemini_analysis_model, s.gemini_embedding_model)
+
+    @cached_property
+    def llm(self) -> LanguageModel:
+        """The language model with its meter, limits, retries and cache."""
+        from common.llm import stack
+        from common.llm.limits.port import Rates
+        from common.llm.prompts import Prompts
+
+        s = self.settings
+        prompts = Prompts(PROMPTS)
+        return stack.build(
+            self._adapter(prompts),
+            models=self.models,
+            prompts=prompts,
+            limiter=stack.limiter(
+                Rates(s.llm_requests_per_minute, s.llm_tokens_per_minute),
+                redis=self._redis,
+                breaker=self._breaker,
+                processes=s.workers,
+            ),
+            cache=self.cache,
+            cache_seconds=s.llm_cache_days * DAY_SECONDS,
+            call_seconds=s.llm_timeout_seconds,
+        )
+
+    def reserve_micros(self, kind: str) -> int:
+        """What is reserved for an item of this kind of job before its calls."""
+        from common.jobs.reserve import worst_case_micros
+
+        return worst_case_micros(kind, self.models)
+
+    def _adapter(self, prompts: Prompts) -> LanguageModel:
+        s = self.settings
+        if s.llm_provider == "simulated":
+            from common.llm.simulated.model import SimulatedModel
+
+            return SimulatedModel(prompts, latency_seconds=s.simulated_latency_seconds)
+        if s.google_api_key is None:
+            raise Misconfigured("set GOOGLE_API_KEY, or SIGHT_LLM=simulated")
+        from common.llm.gemini.adapter import Gemini
+
+        return Gemini(s.google_api_key.get_secret_value(), self.models, prompts, endpoint=s.gemini_endpoint)
+
+    @cached_property
+    def _redis(self) -> Redis | None:
+        if self.settings.redis_url is None:
+            return None
+        from common.cache.redis import connect as connect_redis
+
+        return connect_redis(self.settings.redis_url.get_secret_value())
+
+    @cached_property
+    def _breaker(self) -> Breaker:
+        from common.cache.redis import breaker
+
+        return breaker()
+
+    @cached_property
+    def _tasks(self) -> Tasks:
+        from common.tasks.cloud_tasks import CloudTasks
+
+        s = self.settings
+        return CloudTasks(
+            project=s.google_cloud_project,
+            location=s.tasks_location,
+            queue=s.tasks_queue,
+            service_account=s.push_service_account,
+            audience=s.push_audience,
+            endpoint=s.tasks_endpoint,
+        )
+
+
+@cache
+def services() -> Services:
+    """The services of this process."""
+    found = settings()
+    logs.configure(level=found.log_level, project=found.google_cloud_project)
+    return Services(found)
+
+
+def _no_proof(_authorization: str | None) -> None:
+    """Where no token is asked for, anyone who can reach the function may call it."""
