@@ -19,7 +19,7 @@ from common.llm.limits.shared import LEASE_LIMIT, SharedLimiter
 
 ROOT = Path(__file__).parents[3]
 MODEL = "gemini-2.5-flash"
-LATE = 0.2
+LATE = 2.0
 """How much time may pass on the server's clock between the steps of a test, in seconds."""
 
 
@@ -83,7 +83,7 @@ def test_a_429_halves_the_rate(kind: str, client: Redis) -> None:
     for _ in range(10):
         limits.turned_away(MODEL, None)
 
-    assert [limits.reserve(MODEL, 1, 10, patience=100) for _ in range(3)] == pytest.approx([0, 20, 40], abs=1)
+    assert [limits.reserve(MODEL, 1, 10, patience=100) for _ in range(3)] == pytest.approx([0, 20, 40], abs=2 * LATE)
 
 
 def test_processes_share_one_limit(redis_url: str) -> None:
@@ -96,9 +96,10 @@ def test_processes_share_one_limit(redis_url: str) -> None:
         "from common.llm.limits.shared import SharedLimiter\n"
         f"limits = SharedLimiter(connect({redis_url!r}), breaker(), Rates({rate}, 1e9))\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
-        "start = time.time(); granted = 0\n"
-        f"while time.time() < start + {seconds}:\n"
-        f"    granted += limits.reserve({MODEL!r}, 1, 1, patience=0) == 0\n"
+        "start = time.time(); granted = refused = 0\n"
+        f"while time.time() < start + {seconds} or not refused:\n"
+        f"    wait = limits.reserve({MODEL!r}, 1, 1, patience=0)\n"
+        "    granted += wait == 0; refused += wait > 0\n"
         "print(json.dumps([granted, start, time.time()]))\n"
     )
     processes = [

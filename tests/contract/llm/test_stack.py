@@ -187,7 +187,8 @@ def test_a_call_has_a_limit_of_its_own(gemini: Gemini, prompts: Prompts, fake_ge
     calls = Calls()
 
     assert model.generate(asked(), calls=calls, deadline=soon()).data
-    assert [call.outcome for call in calls.made] == ["llm_unavailable", "ok"]
+    assert calls.made[0].outcome == "llm_unavailable"
+    assert calls.made[-1].outcome == "ok"
 
 
 def test_a_broken_prompt_is_found_before_anything_is_asked(
