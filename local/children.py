@@ -49,15 +49,18 @@ class Children:
         """Adds a process that runs `main`; `start_due` starts it."""
         self._children[name] = _Child(name, main)
 
-    def run_once(self, name: str, main: Callable[[], None]) -> None:
-        """Runs `main` in a process of its own and waits for it, so that nothing it opens stays open here.
+    def run_aside(self, name: str, main: Callable[[], None]) -> Callable[[], None]:
+        """Runs `main` in a process of its own, so that nothing it opens stays open here, and returns what waits
+        for its end and raises `StartFailed` when it failed."""
+        pid = self._fork(_Child(name, main))
 
-        Raises `StartFailed` when it fails.
-        """
-        _, status = os.waitpid(self._fork(_Child(name, main)), 0)
-        if status:
-            said = tail(self._logs / f"{name}.log") if self._logs is not None else "see above"
-            raise StartFailed(f"{name} failed:\n{said}")
+        def wait() -> None:
+            _, status = os.waitpid(pid, 0)
+            if status:
+                said = tail(self._logs / f"{name}.log") if self._logs is not None else "see above"
+                raise StartFailed(f"{name} failed:\n{said}")
+
+        return wait
 
     def start_due(self) -> bool:
         """Starts what should run and does not; whether there was any."""

@@ -64,8 +64,9 @@ def run(
         try:
             environment = servers.start()
             settings = _configure(settings, environment, url, data_dir)
-            children.run_once("prepare", partial(_prepare, settings, servers.database_url))
+            prepared = children.run_aside("prepare", partial(_prepare, settings, servers.database_url))
             apps = {name: functions.load(name, folder) for name in functions.NAMES}
+            prepared()
             _add_children(children, settings, apps, listener.fileno(), servers)
             # Nothing loaded by now is ever collected, so that the collector does not touch, and copy, shared pages.
             gc.collect()

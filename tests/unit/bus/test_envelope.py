@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.bus.envelope import parse_push, to_push
@@ -140,6 +140,7 @@ def test_arbitrary_bytes_never_do_worse(raw: bytes) -> None:
     )
 )
 @example({"message": {"messageId": "1", "publishTime": "9999-12-31T23:59:59-23:59"}, "subscription": "s"})
+@settings(max_examples=40)
 def test_arbitrary_fields_never_do_worse(raw: dict[str, Any]) -> None:
     """Bodies of the right shape with arbitrary fields are read or refused; nothing else escapes."""
     with suppress(Malformed):

@@ -1,0 +1,127 @@
+"""Tests of delayed requests, with the local stand-in for Cloud Tasks on the wire."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from common.tasks.cloud_tasks import CloudTasks
+from common.tasks.port import HttpTask, TasksUnavailable
+from local.cloud_tasks import TaskServer
+from tests.fixtures.eventually import eventually
+
+
+@dataclass
+class Recorder:
+    """A server that keeps what it is asked and answers with the statuses given, then 200."""
+
+    url: str = ""
+    statuses: list[int] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str], bytes, float]] = field(default_factory=list)
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """A running recorder."""
+    recorder = Recorder()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            recorder.requests.append((self.path, dict(self.headers), body, time.time()))
+            answer = json.dumps({"name": "tasks/1"}).encode()
+            self.send_response(recorder.statuses.pop(0) if recorder.statuses else 200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Writes no access log."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        recorder.url = f"http://127.0.0.1:{server.server_port}"
+        yield recorder
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def tasks() -> Iterator[TaskServer]:
+    """A running stand-in."""
+    server = TaskServer()
+    yield server
+    server.close()
+
+
+def client(endpoint: str, **options: str) -> CloudTasks:
+    """The adapter, speaking to an endpoint."""
+    return CloudTasks(project="p", location="l", queue="q", endpoint=endpoint, **options)
+
+
+def test_creates_tasks_as_cloud_tasks_takes_them(recorder: Recorder) -> None:
+    """Each task is created in the queue with its request, its time and the token it is to carry."""
+    adapter = client(recorder.url, service_account="push@p.iam.gserviceaccount.com", audience="https://sight")
+    adapter.schedule([HttpTask("https://sight/answer", b'{"a": 1}'), HttpTask("https://sight/other", b"{}")], delay=90)
+    adapter.close()
+    assert [path.partition("?")[0] for path, *_ in recorder.requests] == [
+        "/v2/projects/p/locations/l/queues/q/tasks"
+    ] * 2
+    task = json.loads(recorder.requests[0][2])["task"]
+    assert task["httpRequest"]["url"] == "https://sight/answer"
+    assert base64.b64decode(task["httpRequest"]["body"]) == b'{"a": 1}'
+    assert task["httpRequest"]["headers"] == {"Content-Type": "application/json"}
+    assert task["httpRequest"]["oidcToken"] == {
+        "serviceAccountEmail": "push@p.iam.gserviceaccount.com",
+        "audience": "https://sight",
+    }
+    assert task["scheduleTime"].endswith("Z")
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
+def test_a_refused_task_is_an_unavailable_service(recorder: Recorder, status: int) -> None:
+    """When Cloud Tasks does not take a task the caller learns it and may try again."""
+    recorder.statuses = [status] * 50
+    adapter = client(recorder.url)
+    with pytest.raises(TasksUnavailable):
+        adapter.schedule([HttpTask("https://sight/answer", b"{}")], delay=1)
+    adapter.close()
+
+
+def test_a_task_is_made_in_its_time(recorder: Recorder, tasks: TaskServer) -> None:
+    """The stand-in makes each request when it is due, in the order of their times, with body and headers."""
+    adapter = client(tasks.url)
+    created = time.time()
+    adapter.schedule([HttpTask(f"{recorder.url}/late", b'{"late": true}')], delay=0.8)
+    adapter.schedule([HttpTask(f"{recorder.url}/soon", b"{}")], delay=0.1)
+    eventually(lambda: len(recorder.requests) == 2)
+    adapter.close()
+    assert [path for path, *_ in recorder.requests] == ["/soon", "/late"]
+    _, headers, body, arrived = recorder.requests[1]
+    assert (headers["Content-Type"], body) == ("application/json", b'{"late": true}')
+    assert arrived >= created + 0.8
+
+
+def test_a_request_is_repeated_until_it_is_answered(recorder: Recorder, tasks: TaskServer) -> None:
+    """A request that is answered with an error is made again."""
+    recorder.statuses = [500, 503]
+    adapter = client(tasks.url)
+    adapter.schedule([HttpTask(f"{recorder.url}/work", b"{}")], delay=0.01)
+    eventually(lambda: len(recorder.requests) == 3)
+    adapter.close()
+
+
+def test_an_endpoint_that_is_not_there_yet_is_waited_for(tasks: TaskServer) -> None:
+    """The stand-in keeps trying an address that refuses connections, and closing it ends that."""
+    adapter = client(tasks.url)
+    adapter.schedule([HttpTask("http://127.0.0.1:1/", b"{}")], delay=0.01)
+    adapter.close()
