@@ -67,7 +67,11 @@ def load(connection: Connection, workspace_id: UUID, focus_group_id: UUID) -> Gr
     """The group without its answers. Raises `FocusGroupNotFound`."""
     where = {"group": focus_group_id, "workspace": workspace_id}
     group = connection.execute(
-        text("SELECT * FROM focus_groups WHERE id = :group AND workspace_id = :workspace"), where
+        text("""
+            SELECT id, project_id, job_id, name, mode, language, briefing FROM focus_groups
+            WHERE id = :group AND workspace_id = :workspace
+        """),
+        where,
     ).one_or_none()
     if group is None:
         raise FocusGroupNotFound(f"there is no focus group {focus_group_id}")
@@ -127,9 +131,11 @@ def between(
     connection: Connection, workspace_id: UUID, focus_group_id: UUID, first: Place, stop: Place | None
 ) -> list[Answer]:
     """The answers from one place up to another, which is not included (None: to the last), in order."""
-    which = "AND (m.position, a.question_position) >= (:persona, :question)"
+    # The bounds on members alone say nothing more, but an index knows them.
+    which = "AND m.position >= :persona AND (m.position, a.question_position) >= (:persona, :question)"
     where = {"group": focus_group_id, "workspace": workspace_id, "persona": first[0], "question": first[1]}
     if stop is not None:
+        which += " AND m.position <= :stop_persona"
         which += " AND (m.position, a.question_position) < (:stop_persona, :stop_question)"
         where |= {"stop_persona": stop[0], "stop_question": stop[1]}
     rows = connection.execute(text(_ANSWERS.format(columns=f"{_GIVEN}, a.text", which=which)), where)
