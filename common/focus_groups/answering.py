@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.database import statement
@@ -28,6 +29,7 @@ OUTPUT_TOKENS = 1024
 LEAST_OF_ITS_OWN = 10
 """So many letters and digits an answer must have beyond the question it repeats."""
 MAX_THEME_CHARACTERS = 80
+_NO_LETTERS = re.compile(r"[\W_]+")
 
 
 def answer(claim: Claim, calls: Calls, deadline: float, *, engine: Engine, llm: LanguageModel) -> Effect:
@@ -80,7 +82,10 @@ def variables(told: Told, hears: Hears | None) -> dict[str, Any]:
         "language": told.language,
         "briefing": told.briefing,
         "persona": told.persona,
-        "memory": [asdict(recollection) for recollection in remember(told.earlier)],
+        "memory": [
+            {"question": each.question, "answer": each.answer, "shortened": each.shortened}
+            for each in remember(told.earlier)
+        ],
     }
     if told.mode == "discussion":
         filled["heard"] = hears and {
@@ -121,7 +126,7 @@ def _tidy(value: str) -> str:
 
 
 def _letters(value: str) -> str:
-    return "".join(character for character in value.casefold() if character.isalnum())
+    return _NO_LETTERS.sub("", value.casefold())
 
 
 _TELL = """

@@ -166,7 +166,7 @@ def _count_members(connection: Connection, workspace_id: UUID, project_id: UUID,
     """How many personas will sit in the group, all of them found."""
     ids = {"workspace": workspace_id, "project": project_id}
     if request.persona_ids is not None:
-        rows = connection.execute(_CHECK_IDS, ids | {"ids": request.persona_ids}).all()
+        rows = connection.execute(_CHECK_IDS, ids | {"ids": _uuid_array(request.persona_ids)}).all()
         _check_project(rows[0].project, project_id)
         _refuse(
             [
@@ -202,37 +202,30 @@ def _panel(request: GroupRequest) -> dict[str, Any]:
 
 
 _INSERT = """
-WITH new AS (
-    INSERT INTO focus_groups (id, workspace_id, project_id, job_id, name, mode, language, briefing)
-    VALUES (:id, :workspace, :project, :job, :name, :mode, :language, :briefing)
-    RETURNING id, workspace_id
+WITH members AS (
+    {members}
+), new AS (
+    INSERT INTO focus_groups (id, workspace_id, project_id, job_id, name, mode, language, briefing, member_ids)
+    SELECT :id, :workspace, :project, :job, :name, :mode, :language, :briefing, members.ids FROM members
+    RETURNING id, workspace_id, member_ids
 ), asked AS (
     INSERT INTO questions (id, workspace_id, focus_group_id, position, text)
     SELECT gen_random_uuid(), new.workspace_id, new.id, q.n - 1, q.text
     FROM new, jsonb_array_elements_text(CAST(:questions AS jsonb)) WITH ORDINALITY AS q(text, n)
 )
-INSERT INTO focus_group_members (focus_group_id, position, workspace_id, persona_id)
-SELECT new.id, m.position, new.workspace_id, m.persona_id FROM new, ({members}) m
+SELECT cardinality(member_ids) FROM new
 """
 
-_INSERT_WITH_IDS = text(
-    _INSERT.format(
-        members="SELECT w.n - 1 AS position, w.id AS persona_id"
-        " FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS w(id, n)"
-    )
-)
+_INSERT_WITH_IDS = text(_INSERT.format(members="SELECT CAST(:ids AS uuid[]) AS ids"))
 _INSERT_WITH_PANEL = text(
-    _INSERT.format(
-        members=f"SELECT row_number() OVER (ORDER BY p.position, p.id) - 1 AS position, p.id AS persona_id"
-        f" {_OF_THE_PANEL}"
-    )
+    _INSERT.format(members=f"SELECT coalesce(array_agg(p.id ORDER BY p.position, p.id), '{{}}') AS ids {_OF_THE_PANEL}")
 )
 
 
 def _insert_group(
     connection: Connection, workspace_id: UUID, accepted: AcceptedGroup, project_id: UUID, request: GroupRequest
 ) -> int:
-    """Writes the group with its questions and members, and returns how many members it has."""
+    """Writes the group with its members and questions, and returns how many members it has."""
     parameters = {
         "id": accepted.focus_group_id,
         "workspace": workspace_id,
@@ -245,8 +238,15 @@ def _insert_group(
         "questions": json.dumps(request.questions, ensure_ascii=False),
     }
     if request.persona_ids is not None:
-        return connection.execute(_INSERT_WITH_IDS, parameters | {"ids": request.persona_ids}).rowcount
-    return connection.execute(_INSERT_WITH_PANEL, parameters | _panel(request)).rowcount
+        members = connection.execute(_INSERT_WITH_IDS, parameters | {"ids": _uuid_array(request.persona_ids)})
+    else:
+        members = connection.execute(_INSERT_WITH_PANEL, parameters | _panel(request))
+    return int(members.scalar_one())
+
+
+def _uuid_array(ids: Sequence[UUID]) -> str:
+    """The ids as Postgres writes an array: the driver would take 8 ms for a thousand."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 def _start(relay: Relay, pending: list[Pending]) -> None:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _GROUPS = """
-SELECT g.*, j.state, j.total, j.done, j.failed, j.skipped, j.rounds AS questions, j.total / j.rounds AS members,
-       j.seed, j.simulated, j.finished_at
+SELECT g.id, g.project_id, g.job_id, g.name, g.mode, g.language, g.briefing, g.created_at, j.state, j.total,
+       j.done, j.failed, j.skipped, j.rounds AS questions, j.total / j.rounds AS members, j.seed, j.simulated,
+       j.finished_at
 FROM focus_groups g JOIN jobs j ON j.id = g.job_id
 WHERE g.workspace_id = :workspace
 """

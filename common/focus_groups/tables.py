@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.database.base import Base, CreatedAt, Id, WorkspaceId
 
 
 class FocusGroup(Base):
-    """A focus group; its answers are made by the job `job_id`."""
+    """A focus group; its answers are made by the job `job_id`.
+
+    `member_ids` are the personas in the order they sit. The view `focus_group_members` shows them as rows
+    (`focus_group_id`, `position` from 0, `workspace_id`, `persona_id`): a thousand rows of their own would
+    each have their foreign keys checked while someone waits for the request to be accepted.
+    """
 
     __tablename__ = "focus_groups"
     __table_args__ = (Index(None, "workspace_id", "project_id", "created_at"),)
@@ -25,19 +31,8 @@ class FocusGroup(Base):
     mode: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(Text)
     briefing: Mapped[str] = mapped_column(Text)
+    member_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
     created_at: Mapped[CreatedAt]
-
-
-class FocusGroupMember(Base):
-    """A persona's seat in a group; `position` counts from 0."""
-
-    __tablename__ = "focus_group_members"
-    __table_args__ = (UniqueConstraint("focus_group_id", "persona_id"),)
-
-    focus_group_id: Mapped[UUID] = mapped_column(ForeignKey("focus_groups.id", ondelete="CASCADE"), primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)
-    workspace_id: Mapped[WorkspaceId]
-    persona_id: Mapped[UUID] = mapped_column(ForeignKey("personas.id"))
 
 
 class Question(Base):

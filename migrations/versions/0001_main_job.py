@@ -150,6 +150,7 @@ def upgrade() -> None:
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("briefing", sa.Text(), nullable=False),
+        sa.Column("member_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_focus_groups_job_id")),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_focus_groups_project_id")),
@@ -162,6 +163,11 @@ def upgrade() -> None:
         ["workspace_id", "project_id", "created_at"],
         unique=False,
     )
+    op.execute("""
+        CREATE VIEW focus_group_members AS
+        SELECT g.id AS focus_group_id, CAST(m.n - 1 AS int) AS position, g.workspace_id, m.persona_id
+        FROM focus_groups g CROSS JOIN LATERAL unnest(g.member_ids) WITH ORDINALITY AS m(persona_id, n)
+    """)
     op.create_table(
         "job_events",
         sa.Column("job_id", sa.Uuid(), nullable=False),
@@ -331,25 +337,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("focus_group_id", "round", name=op.f("pk_discussion_rounds")),
     )
     op.create_table(
-        "focus_group_members",
-        sa.Column("focus_group_id", sa.Uuid(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("workspace_id", sa.Uuid(), nullable=False),
-        sa.Column("persona_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["focus_group_id"],
-            ["focus_groups.id"],
-            name=op.f("fk_focus_group_members_focus_group_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(["persona_id"], ["personas.id"], name=op.f("fk_focus_group_members_persona_id")),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_focus_group_members_workspace_id")),
-        sa.PrimaryKeyConstraint("focus_group_id", "position", name=op.f("pk_focus_group_members")),
-        sa.UniqueConstraint(
-            "focus_group_id", "persona_id", name=op.f("uq_focus_group_members_focus_group_id_persona_id")
-        ),
-    )
-    op.create_table(
         "questions",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("workspace_id", sa.Uuid(), nullable=False),
@@ -424,7 +411,7 @@ def downgrade() -> None:
     op.drop_table("answers")
     op.drop_table("summaries")
     op.drop_table("questions")
-    op.drop_table("focus_group_members")
+    op.execute("DROP VIEW focus_group_members")
     op.drop_table("discussion_rounds")
     op.drop_table("summary_parts")
     op.drop_table("panels")
