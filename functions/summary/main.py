@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
@@ -17,21 +17,12 @@ from common.summaries.analysis import analyse
 from common.summaries.service import begin_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask import Request
-    from sqlalchemy import Engine
-
-    from common.events.outbox import Relay
 
 READS: TypeAdapter[AnalysisRequested | JobFinished] = TypeAdapter(
     Annotated[AnalysisRequested | JobFinished, Field(discriminator="type")]
 )
-BEGINS: dict[str, Callable[[JobFinished, Engine, Relay], object]] = {
-    "personas": begin_review,
-    "focus_group": begin_summary,
-    "summary": begin_summary,
-}
+BEGINS: dict[str, Any] = {"personas": begin_review, "focus_group": begin_summary, "summary": begin_summary}
 """The end of a summary may begin another: one whose failed parts were read at last is made anew."""
 
 MAKES = {"panel_review": review, "summary": analyse}
