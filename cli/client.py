@@ -60,6 +60,10 @@ class Client:
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
         return self.ask("POST", path, body=body, headers=headers).body
 
+    def estimate(self, path: str, body: Any) -> Any:
+        """Asks something that takes a body and changes nothing."""
+        return self.ask("POST", path, body=body).body
+
     def pages(self, path: str, *, limit: int | None = None, **parameters: Any) -> list[Any]:
         """The items of a list, from as many pages as it takes to have `limit` of them (None: all)."""
         found: list[Any] = []

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import dead_letters, groups, jobs, panels, personas, projects, run
+from cli.commands import audiences, dead_letters, groups, jobs, panels, personas, projects, run, usage
 from cli.errors import EXIT_CODES, INTERRUPTED, CommandError
 from cli.options import Server
 
@@ -24,7 +24,9 @@ app = typer.Typer(
     epilog=f"Exit codes:\n\n{_CODES}",
 )
 app.command("run")(run.run)
+app.command("estimate")(usage.estimate)
 app.add_typer(projects.app, name="projects")
+app.add_typer(audiences.app, name="audiences")
 app.add_typer(panels.app, name="panel")
 app.add_typer(personas.app, name="personas")
 app.add_typer(groups.app, name="group")
@@ -33,6 +35,7 @@ app.command("summary")(groups.summary)
 app.command("export")(run.export)
 app.command("watch")(jobs.watch)
 app.add_typer(jobs.app, name="jobs")
+app.command("usage")(usage.usage)
 app.add_typer(dead_letters.app, name="dead-letters")
 
 

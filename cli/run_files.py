@@ -136,6 +136,27 @@ def parse_group(document: Document) -> tuple[GroupFile, Part]:
     return found, Part(document, "" if bare else "group")
 
 
+def parse_audience(document: Document) -> tuple[dict[str, Any], Part]:
+    """The audience a document describes by itself or in the part `panel` of a run file, and which part of the
+    document it is. Raises `UnusableFile`."""
+    found, part = parse_panel(document, {"size": 2})
+    if not isinstance(found.panel.audience, dict):
+        raise UnusableFile(f"{document.name} names an audience and describes none")
+    return found.panel.audience, part
+
+
+def parse_any(
+    document: Document, options: Mapping[str, Any] | None = None
+) -> tuple[PanelPart | None, GroupPart | None]:
+    """The panel and the group of a run file, or the one of them that a document describes by itself; see
+    `parse_panel` for the `options`. Raises `UnusableFile`."""
+    data = document.data
+    if isinstance(data, Mapping) and ("questions" in data or ("group" in data and "panel" not in data)):
+        return None, parse_group(document)[0].group
+    panel = parse_panel(document, options)[0].panel
+    return panel, parse_group(document)[0].group if "group" in data else None
+
+
 def panel_body(panel: PanelPart) -> dict[str, Any]:
     """The request a panel stands for; what is left out the server decides."""
     body = panel.model_dump(exclude_none=True)

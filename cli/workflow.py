@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 2.0
+REVIEW_STARTS_WITHIN_SECONDS = 60.0
+RECENT_JOBS = 50
+
+
+def estimates_of(
+    client: Client, panel: PanelPart | None, group: GroupPart | None, *, personas: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """What a panel and a group are expected to take, by the kind of their job; a group without a panel is of
+    so many `personas`. Raises `Problem`."""
+    found: dict[str, dict[str, Any]] = {}
+    if panel is not None:
+        found["personas"] = client.estimate("/estimates/personas", {"size": panel.size})
+    if group is not None:
+        asked = group.model_dump(include={"questions", "mode", "briefing"}, exclude_none=True)
+        size = personas if panel is None else panel.size
+        found["focus_group"] = client.estimate("/estimates/focus-groups", {"personas": size, **asked})
+    return found
 
 
 def start_panel(
@@ -100,9 +117,24 @@ def finish_summary(
     return summary, job
 
 
-def all_entries(client: Client, group_id: str, **filters: Any) -> list[dict[str, Any]]:
-    """Every entry of a group's transcript that matches."""
-    return client.pages(f"/focus-groups/{group_id}/transcript", **filters)
+def finish_review(
+    client: Client,
+    screen: Screen,
+    panel_job: dict[str, Any],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any] | None:
+    """Waits for the review of a finished panel, which marks its duplicates, and returns its job; None when the
+    server does not start one in time, as it does by itself."""
+    wait, latest = FIRST_WAIT_SECONDS, clock() + REVIEW_STARTS_WITHIN_SECONDS
+    while clock() < latest:
+        for job in client.pages("/jobs", limit=RECENT_JOBS, project_id=panel_job["project_id"]):
+            if job["kind"] == "panel_review" and job["subject_id"] == panel_job["id"]:
+                return finish(client, screen, job["id"])
+        sleep(wait)
+        wait = min(LONGEST_WAIT_SECONDS, wait * 1.5)
+    return None
 
 
 def question_texts(client: Client, group_id: str) -> list[str]:

@@ -32,17 +32,30 @@ def run(
     """
     from cli.documents import Part, read_document
     from cli.run_files import parse_run
+    from cli.views.estimate import prepare_expectation
     from cli.views.panel import show_panel
     from cli.views.summary import prepare_summary, show_summary
-    from cli.workflow import finish, finish_summary, require_all, require_something, start_group, start_panel
+    from cli.workflow import (
+        estimates_of,
+        finish,
+        finish_review,
+        finish_summary,
+        require_all,
+        require_something,
+        start_group,
+        start_panel,
+    )
 
     screen, client = open_screen(), client_of(ctx)
     document = read_document(file)
     wanted = parse_run(document)
     home = ensure_project(client, wanted.project) if project is None else find_project(client, project)
+    screen.note(f"{prepare_expectation(estimates_of(client, wanted.panel, wanted.group))}.")
     panel_job = start_panel(client, home["id"], wanted.panel, key=key and f"{key}:panel", part=Part(document, "panel"))
     panel_job = finish(client, screen, panel_job["id"])
     require_something(panel_job)
+    if wanted.group.without_duplicates:
+        finish_review(client, screen, panel_job)
     group_job = start_group(
         client,
         home["id"],

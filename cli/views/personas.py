@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.views.numbers import level_bar
+from cli.views.prose import show_prose
 from cli.views.tables import show_table
 
 if TYPE_CHECKING:
@@ -82,20 +83,20 @@ def show_card(screen: Screen, card: Card) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    out, symbols = screen.out, screen.symbols
+    symbols = screen.symbols
     title = Text(card.name, style="bold")
     title.append(f" {symbols.dash} {card.headline}", style="not bold")
     if card.simulated:
         title.append("  [simulated]", style="yellow")
-    out.print(title)
-    out.print(Padding(Text(card.seat, style="dim"), (0, 0, 0, 2)))
-    out.print(Padding(Text(card.story), (0, 0, 0, 2)))
+    show_prose(screen, title)
+    show_prose(screen, Text(card.seat, style="dim"), indent=2)
+    show_prose(screen, Text(card.story), indent=2)
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in card.facts:
         facts.add_row(Text(name, style="dim"), Text(value))
     for name, score in card.traits:
         facts.add_row(Text(name, style="dim"), Text(f"{level_bar(score, symbols)} {score:.0f}"))
     facts.add_row(Text("quality", style="dim"), Text(card.quality))
-    out.print(Padding(facts, (0, 0, 0, 2)))
+    screen.out.print(Padding(facts, (0, 0, 0, 2), expand=False))
     for warning in card.warnings:
-        out.print(Padding(Text(f"{symbols.partial} {warning}", style="yellow"), (0, 0, 0, 2)))
+        show_prose(screen, Text(f"{symbols.partial} {warning}", style="yellow"), indent=2)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cli.views.numbers import sentiment_bar, signed
+from cli.views.prose import show_prose
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -39,12 +40,14 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """A statement with what it rests on. `aside` is a line of figures or reasons, `of` counts all quotes."""
+    """A statement with what it rests on. `aside` is a line of figures or reasons, `of` counts all quotes, and
+    `part` tells that it is a part of the insight before it."""
 
     statement: str
     aside: str
     quotes: tuple[Quote, ...]
     of: int
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def prepare_summary(summary: dict[str, Any], *, quotes: int = QUOTES) -> Summary
         "Executive summary": [_insight(each["statement"], "", each, quotes) for each in report["executive_summary"]],
         "Themes": [_theme(each, quotes) for each in report["themes"]],
         "Surprising findings": [
-            _insight(each["statement"], f"One would expect: {each['expectation']}", each, quotes)
+            _insight(each["statement"], f"Expected: {each['expectation']}", each, quotes)
             for each in report["surprising"]
         ],
         "Disagreements": [insight for each in report["disagreements"] for insight in _disagreement(each, quotes)],
@@ -143,7 +146,7 @@ def _theme(theme: dict[str, Any], quotes: int) -> Insight:
 
 
 def _disagreement(each: dict[str, Any], quotes: int) -> list[Insight]:
-    sides = [_insight(f"One position: {side['position']}", "", side, quotes) for side in each["sides"]]
+    sides = [replace(_insight(side["position"], "", side, quotes), part=True) for side in each["sides"]]
     return [Insight(each["about"], "", (), 0), *sides]
 
 
@@ -161,22 +164,12 @@ def _segments(segments: list[dict[str, Any]]) -> tuple[tuple[str, tuple[Tone, ..
 def show_summary(screen: Screen, view: SummaryView, *, segments: bool = True) -> None:
     """Shows the summary as text."""
     from rich.markup import escape
-    from rich.padding import Padding
-    from rich.text import Text
 
     out, symbols = screen.out, screen.symbols
     for section in view.sections:
         out.print(f"\n[bold]{section.title}[/bold]")
         for insight in section.insights:
-            out.print(Padding(Text(f"{symbols.bullet} {insight.statement}"), (0, 0, 0, 2)))
-            if insight.aside:
-                out.print(Padding(Text(insight.aside, style="dim"), (0, 0, 0, 4)))
-            for quote in insight.quotes:
-                said = Text(f"{symbols.quote_open}{quote.text}{symbols.quote_close}", style="italic")
-                said.append(f" {symbols.dash} {quote.persona}, question {quote.question}", style="not italic dim")
-                out.print(Padding(said, (0, 0, 0, 6)))
-            if insight.of > len(insight.quotes) > 0:
-                out.print(Padding(Text(f"and {insight.of - len(insight.quotes)} more", style="dim"), (0, 0, 0, 6)))
+            _show_insight(screen, insight, indent=4 if insight.part else 2)
     if view.questions:
         out.print("\n[bold]Sentiment by question[/bold]")
         _show_tones(screen, view.questions)
@@ -188,6 +181,22 @@ def show_summary(screen: Screen, view: SummaryView, *, segments: bool = True) ->
         out.print(f"\n{view.coverage}; model {escape(view.model)}{' (simulated)' if view.simulated else ''}")
     for warning in view.warnings:
         out.print(f"[yellow]{symbols.partial}[/yellow] {escape(warning)}")
+
+
+def _show_insight(screen: Screen, insight: Insight, *, indent: int) -> None:
+    from rich.text import Text
+
+    symbols = screen.symbols
+    sign = symbols.dash if insight.part else symbols.bullet
+    show_prose(screen, Text(f"{sign} {insight.statement}"), indent=indent, hanging=2)
+    if insight.aside:
+        show_prose(screen, Text(insight.aside, style="dim"), indent=indent + 2)
+    for quote in insight.quotes:
+        said = Text(f"{symbols.quote_open}{quote.text}{symbols.quote_close}", style="italic")
+        said.append(f" {symbols.dash} {quote.persona}, question {quote.question}", style="not italic dim")
+        show_prose(screen, said, indent=indent + 4)
+    if insight.of > len(insight.quotes) > 0:
+        show_prose(screen, Text(f"and {insight.of - len(insight.quotes)} more", style="dim"), indent=indent + 4)
 
 
 def _show_tones(screen: Screen, tones: tuple[Tone, ...]) -> None:

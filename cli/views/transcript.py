@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from cli.views.numbers import signed
+from cli.views.prose import show_prose
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -72,17 +73,15 @@ def _turn(entry: dict[str, Any], title: str) -> Turn:
 
 def show_transcript(screen: Screen, parts: Sequence[Part]) -> None:
     """Shows the parts as text."""
-    from rich.padding import Padding
     from rich.text import Text
 
-    out, symbols = screen.out, screen.symbols
     for part in parts:
-        out.print()
-        out.print(Text(part.title, style="bold"))
+        screen.out.print()
+        show_prose(screen, Text(part.title, style="bold"))
         for turn in part.turns:
-            out.print(Padding(Text(turn.title, style="cyan"), (0, 0, 0, 2)))
+            show_prose(screen, Text(turn.title, style="cyan"), indent=2, hanging=2)
             if turn.missing:
-                out.print(Padding(Text(f"{symbols.bad} {turn.missing}", style="red"), (0, 0, 0, 4)))
+                show_prose(screen, Text(f"{screen.symbols.bad} {turn.missing}", style="red"), indent=4)
                 continue
-            out.print(Padding(Text(turn.said), (0, 0, 0, 4)))
-            out.print(Padding(Text(turn.aside, style="dim"), (0, 0, 0, 4)))
+            show_prose(screen, Text(turn.said), indent=4)
+            show_prose(screen, Text(turn.aside, style="dim"), indent=4)
