@@ -62,14 +62,14 @@ class Profile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=2, max_length=80, description="First and last name, usual for the person's origin.")
-    headline: str = Field(min_length=5, max_length=160, description="One line that says who this is.")
+    headline: str = Field(min_length=5, max_length=200, description="One line that says who this is.")
     age_years: int = Field(ge=0, le=120, description="Exact age, inside the age group given.")
-    occupation: str = Field(min_length=2, max_length=120)
-    story: str = Field(min_length=80, max_length=2000, description="Background and daily life, in the third person.")
+    occupation: str = Field(min_length=2, max_length=160)
+    story: str = Field(min_length=80, max_length=3000, description="Background and daily life, in the third person.")
     values: list[str] = Field(min_length=3, max_length=6)
     interests: list[str] = Field(min_length=3, max_length=6)
-    communication_style: str = Field(min_length=5, max_length=240)
-    decision_style: str = Field(min_length=5, max_length=240)
+    communication_style: str = Field(min_length=5, max_length=400)
+    decision_style: str = Field(min_length=5, max_length=400)
     concerns: list[str] = Field(min_length=2, max_length=5)
     needs: list[str] = Field(min_length=2, max_length=5)
     pains: list[str] = Field(min_length=2, max_length=5)
@@ -80,8 +80,8 @@ class Ground(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    claim: str = Field(min_length=3, max_length=240, description="Copied word for word from this profile.")
-    basis: str = Field(min_length=1, max_length=240, description="Copied word for word from the brief or the seat.")
+    claim: str = Field(min_length=3, max_length=400, description="Copied word for word from this profile.")
+    basis: str = Field(min_length=1, max_length=400, description="Copied word for word from the brief or the seat.")
 
 
 class Draft(Profile):

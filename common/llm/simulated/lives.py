@@ -31,7 +31,7 @@ def choose_work(words: Mapping[str, Any], reading: Reading, age: int, gender: st
     """Work that fits the seat's education and employment and the person's age."""
     label = reading.labels.get("employment")
     status = _status(reading, age, randomness)
-    education = reading.education or randomness.choice(EDUCATIONS)
+    education: str = reading.education or randomness.choice(EDUCATIONS)
     occupation, sector = randomness.choice(words["occupations"][education])
     masculine, _, feminine = occupation.partition("|")
     occupation = feminine if feminine and gender != "male" else masculine

@@ -36,7 +36,7 @@ def choose_place(
     known = load("places").get(code or "")
     if known is None:
         return Place(reading.settlement or "plain", label=label)
-    kind = reading.settlement or randomness.choice(("city", "town"))
+    kind: str = reading.settlement or randomness.choice(("city", "town"))
     labels = {value.casefold() for value in seat.values()}
     here = [entry for entry in known[kind] if entry[0].casefold() in labels]
     region = [entry for entry in known[kind] if entry[1] in labels]

@@ -42,6 +42,7 @@ def test_reads_kinds_of_places(label: str, kind: str | None) -> None:
         ("zasadnicze zawodowe", "vocational"), ("branżowe", "vocational"), ("średnie", "secondary"),
         ("średnie zawodowe", "secondary"), ("High school graduate", "secondary"), ("Some college", "secondary"),
         ("wyższe", "tertiary"), ("Bachelor's degree or higher", "tertiary"), ("Higher", "tertiary"), ("inne", None),
+        ("no bachelor's degree", "secondary"), ("Hauptschulabschluss", "basic"), ("ohne Schulabschluss", "basic"),
     ],
 )  # fmt: skip
 def test_reads_education(label: str, level: str | None) -> None:
