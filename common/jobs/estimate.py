@@ -132,7 +132,7 @@ def estimate_group(
     """What a focus group takes, its summary included. Lengths are in characters."""
     job = _Job(history, models, capacity)
     questions = len(question_lengths)
-    said = job.output("answer")[0]
+    said = job.output("answer")[0] * typical.TEXT_SHARE
     asked = [_answer_input(question_lengths, n, said, mode, briefing_length) for n in range(questions)]
     answer = job.add(
         "answer",

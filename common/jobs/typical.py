@@ -34,6 +34,9 @@ OUTPUT = {
 }
 """Tokens that come out. Those of an analysis include some 2,000 of thinking, which Gemini charges as output."""
 
+TEXT_SHARE = 0.65
+"""How much of what an answer puts out is its text; the rest is stance, themes and the form around them."""
+
 HEARD_TOKENS = 700
 """What the digest and the quotes of a discussion add to an answer's input."""
 
