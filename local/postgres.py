@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from local.processes import POLL_SECONDS, StartFailed, alive, command_of, end, tail
+from local.processes import POLL_SECONDS, PROC, StartFailed, alive, command_of, end, tail
 from local.processes import start as start_process
 from local.sockets import socket_folder
 
@@ -109,7 +109,7 @@ def stop(data_dir: Path) -> None:
     pid = running(data_dir)
     if pid is not None:
         end(pid, by=signal.SIGINT)
-    if not _pid_file(data_dir) or not Path("/proc/self").exists():
+    if not _pid_file(data_dir) or not PROC:
         return
     # A killed postmaster leaves its files, which stop the next one once another process has its id. They
     # may go only after its children have: the files are what keeps two servers off the same data.

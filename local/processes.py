@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 POLL_SECONDS = 0.01
+PROC = Path("/proc/self").exists()
+"""Whether the system tells of processes in /proc; macOS has only `ps`."""
 
 
 class StartFailed(Exception):
@@ -52,24 +54,34 @@ def start(
 
 
 def command_of(pid: int) -> str:
-    """The command line of a running process, empty when it has ended, even if nobody has reaped it."""
+    """The command line of a process, empty when there is none of that id."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
-        if Path("/proc/self").exists():
-            return ""
-    shown = subprocess.run(["ps", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    state, _, command = shown.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else command.strip()
+        return "" if PROC else _ps(pid, "command=")
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs. One of our own children is reaped when it has ended."""
+    """Whether the process runs. One that has ended does not, even while nobody has reaped it; our own children
+    are reaped."""
     try:
         reaped, _ = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return command_of(pid) != ""
+        return _state_of(pid) not in ("", "Z", "X")
     return reaped == 0
+
+
+def _state_of(pid: int) -> str:
+    """The letter of a process's state, `Z` for one that nobody has reaped; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2][:1]
+    except OSError:
+        return "" if PROC else _ps(pid, "stat=")[:1]
+
+
+def _ps(pid: int, column: str) -> str:
+    shown = subprocess.run(["ps", "-o", column, "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return shown.stdout.strip()
 
 
 def end(pid: int, *, by: signal.Signals = signal.SIGTERM, within: float = 10.0) -> None:
