@@ -16,7 +16,7 @@ from common.audiences.structure import Floats
 NODES = 50
 """Branch-and-bound nodes before a search is given up: a bound on work that, unlike a time limit, ends every machine
 at the same place."""
-OPENED = (1, 3, 10)
+OPENED = (1, 4)
 """How many cells may move, in multiples of those that the walk left fractional."""
 STUCK = 1e-5
 """Closer to a whole number than this, the walk meant it."""

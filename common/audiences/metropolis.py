@@ -19,9 +19,9 @@ from common.audiences.balancing import rounded_down, rounded_up
 from common.audiences.likelihood import Term, log_likelihood
 from common.audiences.structure import Ints, Table
 
-MOVES = 120_000
-FIRST_PENALTY = 1.0
-LAST_PENALTY = 12.0
+MOVES = 200_000
+FIRST_PENALTY = 3.0
+LAST_PENALTY = 10.0
 
 
 @dataclass(slots=True)

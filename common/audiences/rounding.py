@@ -31,7 +31,7 @@ FEW = 12
 """Cells left fractional that another walk may well do without."""
 LANDED = 1e-5
 """How close to whole numbers a walk ends, whatever rounding errors it gathered."""
-MAX_SEARCHED_CELLS = 3_000
+MAX_SEARCHED_CELLS = 500
 """The largest joint distribution, in cells, that an exhaustive search is tried on."""
 
 
