@@ -18,6 +18,7 @@ from local.state import State
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
+LOG = Path("logs") / "supervisor.log"
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,27 @@ def start(
         "SIGHT_DATA_DIR": str(data_dir),
         "SIGHT_PORT": str(port),
     }
-    log = data_dir / "logs" / "supervisor.log"
+    log = data_dir / LOG
     log.unlink(missing_ok=True)
     program = [sys.executable, "-m", "local", "run", f"--functions={functions.absolute()}"]
     pid = start_process(program, log=log, environment=environment)
+    try:
+        now = _ready(data_dir, pid)
+    except BaseException:  # Ctrl-C too: whoever called has nothing yet that could be stopped
+        end(pid, within=STOP_SECONDS)
+        raise
+    return Stack(now.url, now.database_url, now.redis_url, data_dir, now.concurrency, pid)
+
+
+def _ready(data_dir: Path, supervisor: int) -> State:
     deadline = time.monotonic() + START_SECONDS
     while True:
         now = state.read(data_dir)
-        if now is not None and now.pid == pid and now.ready:
-            break
-        if not alive(pid) or time.monotonic() > deadline:
-            end(pid)
-            raise StartFailed(tail(log, lines=40))
+        if now is not None and now.pid == supervisor and now.ready:
+            return now
+        if not alive(supervisor) or time.monotonic() > deadline:
+            raise StartFailed(tail(data_dir / LOG, lines=40))
         time.sleep(POLL_SECONDS)
-    return Stack(now.url, now.database_url, now.redis_url, data_dir, now.concurrency, pid)
 
 
 def _state(data_dir: Path, supervisor: int) -> State:
