@@ -44,6 +44,7 @@ class Children:
     def __init__(self, logs: Path | None) -> None:
         self._logs = logs
         self._children: dict[str, _Child] = {}
+        self._stopping = False
 
     def add(self, name: str, main: Callable[[], None]) -> None:
         """Adds a process that runs `main`; `start_due` starts it."""
@@ -93,6 +94,7 @@ class Children:
 
     def stop(self, within: float, hurry: Callable[[], bool] = lambda: False) -> None:
         """Ends all with SIGTERM, and after `within` seconds, or when `hurry` says so, with SIGKILL."""
+        self._stopping = True
         self._signal(signal.SIGTERM)
         deadline = time.monotonic() + within
         while self.pids() and time.monotonic() < deadline and not hurry():
@@ -108,7 +110,9 @@ class Children:
         child.quick_deaths = child.quick_deaths + 1 if lived < QUICK_SECONDS else 0
         pause = min(0.1 * 2.0**child.quick_deaths, MAX_PAUSE_SECONDS) if child.quick_deaths else 0.0
         child.start_at = time.monotonic() + pause
-        log.warning("process_ended", process=child.name, pid=child.pid, exit_code=os.waitstatus_to_exitcode(status))
+        if not self._stopping:
+            code = os.waitstatus_to_exitcode(status)
+            log.warning("process_ended", process=child.name, pid=child.pid, exit_code=code)
         child.pid = 0
 
     def _signal(self, signal_number: signal.Signals) -> None:
