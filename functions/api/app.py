@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -97,6 +98,10 @@ def _read_body() -> None:
 
 
 def _add_headers(response: Response) -> Response:
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.headers.add("WWW-Authenticate", 'Bearer realm="sight"')
+        if request.blueprint == DOCUMENTATION:
+            response.headers.add("WWW-Authenticate", 'Basic realm="sight"')
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -94,8 +94,6 @@ def problem(status: int, code: str, title: str, detail: str, errors: tuple[Field
 
 def _of_sight(error: SightError) -> Response:
     headers: dict[str, str] = {}
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="sight"'
     if error.retry_after is not None or error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         wait = RETRY_AFTER_SECONDS if error.retry_after is None else error.retry_after
         headers["Retry-After"] = str(max(1, math.ceil(wait)))

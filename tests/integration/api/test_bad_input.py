@@ -88,7 +88,7 @@ def check_refused(api: Api, path: str, body: Any, field: str) -> None:
     named = [error["field"] for error in problem["errors"]]
     assert any(each == field or each.startswith((f"{field}.", f"{field}[")) for each in named), problem
     assert api.row_counts() == before
-    assert api.services.bus.published == []
+    assert api.bus.published == []
 
 
 def test_a_panel_that_cannot_be(api: Api, subtests: pytest.Subtests) -> None:

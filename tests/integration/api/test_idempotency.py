@@ -30,7 +30,7 @@ def test_the_job_is_accepted_with_its_address(api: Api, path: str) -> None:
     assert response.status_code == 202
     assert api.read(response.headers["Location"].removeprefix("/api/v1")) == job
     assert (job["kind"], job["state"], job["items"]["total"], job["simulated"]) == ("personas", "running", 2, True)
-    ((topic, message),) = api.services.bus.published
+    ((topic, message),) = api.bus.published
     event = EVENT.validate_json(message.data)
     assert (topic, str(event.job_id), event.traceparent) == ("sight-jobs", job["id"], trace)
 
@@ -78,6 +78,6 @@ def test_repeats_at_the_same_moment_start_one_job(api: Api, path: str) -> None:
 
 def test_a_bus_that_is_down_does_not_lose_the_job(api: Api, path: str) -> None:
     """The job is accepted all the same, and its event waits for the sweeper."""
-    api.services.bus.broken = True
+    api.bus.broken = True
     assert api.post(path, BODY).status_code == 202
     assert api.sql("SELECT count(*) FROM outbox") == [(1,)]

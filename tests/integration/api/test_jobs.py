@@ -105,11 +105,11 @@ def test_a_cancelled_job_is_resumed(api: Api, job_id: str) -> None:
     api.post(f"/jobs/{job_id}:cancel")
     refused: Any = api.post(f"/jobs/{job_id}:retry", {}).json
     assert refused["code"] == "nothing_to_retry"
-    api.services.bus.published.clear()
+    api.bus.published.clear()
     resumed = api.post(f"/jobs/{job_id}:retry", {"resume": True, "budget_usd": 2})
     job: Any = resumed.json
     assert (resumed.status_code, job["state"], job["spend"]["budget_micros"]) == (202, "running", 2_000_000)
-    assert [topic for topic, _ in api.services.bus.published] == ["sight-jobs"]
+    assert [topic for topic, _ in api.bus.published] == ["sight-jobs"]
 
 
 def test_a_job_that_spent_its_budget_needs_a_new_one(api: Api, job_id: str) -> None:
@@ -125,7 +125,7 @@ def test_a_job_that_spent_its_budget_needs_a_new_one(api: Api, job_id: str) -> N
 
 def test_a_bus_that_is_down_does_not_fail_the_request(api: Api, job_id: str) -> None:
     """What was committed stands, and its event waits in the outbox for the sweeper."""
-    api.services.bus.broken = True
+    api.bus.broken = True
     assert api.post(f"/jobs/{job_id}:cancel").status_code == 200
     assert api.sql("SELECT count(*) FROM outbox WHERE event ->> 'type' = 'sight.job.finished.v1'")[0][0] > 0
 

@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import functions_framework
 import pytest
-from flask import Flask
 
-from common import bootstrap
 from common.bus.topology import EVENTS, JOBS
-from common.events.receive import Receiver
 from common.ids import new_id
-from common.settings import LOCAL_WORKSPACE
-from tests.fixtures.api import Api, Services
+from tests.fixtures.api import Api, serve
 
-ROOT = Path(__file__).parents[3]
 AUDIENCE = {
     "name": "Adults",
     "dimensions": {"age": {"18-39": 0.4, "40+": 0.6}, "gender": {"female": 0.5, "male": 0.5}},
 }
 
 
-class CommandServices(Services):
-    """What the commands run on."""
-
-    @property
-    def receiver(self) -> Receiver:
-        """What reads push requests, from anyone."""
-        return Receiver(self.engine, LOCAL_WORKSPACE, lambda _authorization: None)
-
-
 class Commands:
     """Pushes commands to the function, and looks at what lies behind it."""
 
-    def __init__(self, services: Services, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, api: Api) -> None:
         self.api = api
-        self.bus = services.bus
-        served = CommandServices(services.settings, services.engine, services.relay, services.bus, services.cache)
-        monkeypatch.setattr(bootstrap, "services", lambda: served)
-        app: Flask = functions_framework.create_app("commands", str(ROOT / "functions/commands/main.py"))  # type: ignore[no-untyped-call]
-        self.client = app.test_client()
+        self.bus = api.bus
+        self.client = serve("commands").test_client()
 
     def push(self, command: Any) -> int:
         """Pushes a command and returns the status of the answer."""
@@ -73,9 +54,9 @@ class Commands:
 
 
 @pytest.fixture
-def commands(services: Services, api: Api, monkeypatch: pytest.MonkeyPatch) -> Commands:
+def commands(api: Api) -> Commands:
     """The commands function, on a database of its own."""
-    return Commands(services, api, monkeypatch)
+    return Commands(api)
 
 
 def test_a_command_starts_a_job_and_announces_it(commands: Commands) -> None:
