@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,6 +194,14 @@ def services() -> Services:
     found = settings()
     logs.configure(level=found.log_level, project=found.google_cloud_project)
     return Services(found)
+
+
+def preload(found: Settings) -> None:
+    """Imports what functions import when they first need it, for a process that forks others: each of them
+    would take seconds to do so, and keep a copy of its own in memory."""
+    model = "simulated.model" if found.llm_provider == "simulated" else "gemini.adapter"
+    for module in ("llm.stack", f"llm.{model}", "cache.redis", "jobs.reserve", "audiences.panel"):
+        import_module(f"common.{module}")
 
 
 def _no_proof(_authorization: str | None) -> None:

@@ -8,10 +8,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import structlog
+from sqlalchemy.exc import DBAPIError
+
 from common.bus import wake
 from common.bus.embedded import EmbeddedBus
 from common.bus.topology import SUBSCRIPTIONS
-from common.database.engine import connect
+from common.database.engine import autocommit, connect
+from common.jobs import leases
 from local import gateway, schedule
 from local.bell import Bell, ring_all
 from local.cloud_tasks import TaskServer
@@ -20,8 +24,11 @@ from local.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+    from sqlalchemy import Engine
 
     from common.settings import Settings
+
+log = structlog.get_logger()
 
 WORKER_NICENESS = 5
 """The API stays quick when the workers have all cores busy."""
@@ -57,9 +64,21 @@ def run_worker(apps: Apps, settings: Settings, *, number: int, database_url: str
         bell=bells[number],
     )
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    leases.owner(name)
+    _give_up_items(engine)
     if number == 0:
         schedule.start(apps[MAINTENANCE])
     worker.run()
+    _give_up_items(engine)
+
+
+def _give_up_items(engine: Engine) -> None:
+    """Frees the items that this worker, or the dead one whose name it has, still holds."""
+    try:
+        with autocommit(engine) as connection:
+            leases.give_up(connection, leases.owner())
+    except DBAPIError as error:
+        log.warning("leases_kept", error=type(error).__name__)
 
 
 def run_scheduler(apps: Apps, *, tasks_port: int) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from common import settings as configuration
+from common.bootstrap import preload
 from local import functions, roles, state
 from local.bell import Bell
 from local.children import Children
@@ -66,6 +67,7 @@ def run(
             settings = _configure(settings, environment, url, data_dir)
             prepared = children.run_aside("prepare", partial(_prepare, settings, servers.database_url))
             apps = {name: functions.load(name, folder) for name in functions.NAMES}
+            preload(settings)
             prepared()
             _add_children(children, settings, apps, listener.fileno(), servers)
             # Nothing loaded by now is ever collected, so that the collector does not touch, and copy, shared pages.

@@ -23,9 +23,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 
-def owner_of(pid: int) -> str:
-    """The name under which a process of this machine holds leases."""
-    return f"{socket.gethostname()}:{pid}"
+_names: dict[int, str] = {}
+
+
+def owner(name: str | None = None) -> str:
+    """The name under which this process holds leases: `name` on this machine, once it was given one.
+
+    A process that takes the place of a dead one is given its name, and gives up what that one held.
+    """
+    pid = os.getpid()
+    if name is not None:
+        _names[pid] = f"{socket.gethostname()}:{name}"
+    return _names.get(pid) or f"{socket.gethostname()}:{pid}"
 
 
 _CLAIM = """
@@ -62,8 +71,8 @@ def claim(
     """Claims a ready item, in one statement that is its own transaction.
 
     Returns None when there is nothing to do: the item has ended, or its job has or is about to.
-    Raises `ItemBusy` while another worker holds it, `OverBudget` when the job cannot pay for it, and
-    `JobNotFound` or `ItemNotFound`.
+    Raises `ItemBusy` while another worker holds it or the money for it, `OverBudget` when the job cannot pay
+    for it, and `JobNotFound` or `ItemNotFound`.
     """
     rows = statement.run(
         engine,
@@ -73,23 +82,28 @@ def claim(
             "job": job_id,
             "item": item_id,
             "reserve": reserve_micros,
-            "owner": owner_of(os.getpid()),
+            "owner": owner(),
             "lease": KINDS[kind].lease_seconds,
         },
     )
     affordable, project_id, claimed, *rest = rows[0] if rows else (True, None, None)
     if project_id is None or claimed is None:
         with autocommit(engine) as connection:
-            _explain_refusal(connection, workspace_id, job_id, item_id, affordable=affordable)
+            _explain_refusal(
+                connection, workspace_id, job_id, item_id, affordable=affordable, reserve_micros=reserve_micros
+            )
         return None
     return Claim(workspace_id, project_id, job_id, claimed, *rest)
 
 
 def _explain_refusal(
-    connection: Connection, workspace_id: UUID, job_id: UUID, item_id: UUID, *, affordable: bool
+    connection: Connection, workspace_id: UUID, job_id: UUID, item_id: UUID, *, affordable: bool, reserve_micros: int
 ) -> None:
     job = connection.execute(
-        text("SELECT state, stop_reason FROM jobs WHERE id = :job AND workspace_id = :workspace"),
+        text(
+            "SELECT state, stop_reason, spent_micros, budget_micros FROM jobs"
+            " WHERE id = :job AND workspace_id = :workspace"
+        ),
         {"job": job_id, "workspace": workspace_id},
     ).one_or_none()
     if job is None:
@@ -103,7 +117,9 @@ def _explain_refusal(
     if job.state != "running" or job.stop_reason is not None:
         return
     if item.state == "ready" and not affordable:
-        raise OverBudget(f"job {job_id} cannot pay for another item")
+        if job.spent_micros + reserve_micros > job.budget_micros:
+            raise OverBudget(f"job {job_id} cannot pay for another item")
+        raise ItemBusy(f"job {job_id} may afford item {item_id} once others have settled")
     if item.state == "leased":
         raise ItemBusy(f"item {item_id} is being worked on")
 
