@@ -180,13 +180,14 @@ class _Respondent:
         return self._pick(self.vocabulary.words["themes"][theme][side])
 
     def _two_themes(self) -> tuple[str, str]:
-        """Two things to talk about: those the question touches, and those that are always on this mind."""
+        """Two things to talk about: what the question or the briefing touches, and what is always on this mind."""
         themes = list(self.vocabulary.words["themes"])
         usual = self.vocabulary.words["usual_themes"]
+        told = self.vocabulary.themes_in(self.briefing)
         own = self._on_my_mind()
         favourites = self.fixed("themes")
         weights = [
-            (10.0 if theme in self.question.themes else 0.6 if theme in usual else 0.12)
+            (10.0 if theme in self.question.themes else 2.5 if theme in told else 0.6 if theme in usual else 0.1)
             * (2.5 if theme in own else 1.0)
             * favourites.uniform(0.4, 1.8)
             for theme in themes

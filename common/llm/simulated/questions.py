@@ -13,7 +13,11 @@ from typing import Any
 DATA = Path(__file__).parent / "data"
 LANGUAGES = ("en", "pl")
 TOPIC_WORDS = 7
-KEYWORDS = 4
+
+_SENTENCE_END = re.compile(r"(?<=[.?!])\s")
+_DIGIT = re.compile(r"\d")
+_NAME = re.compile(r"(?<=[^\W\d_] )([A-Z]\w{2,}(?: [A-Z]\w+)*)")
+"""A name that does not begin a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +48,34 @@ class Vocabulary:
         return tuple(dict.fromkeys(str(match.lastgroup) for match in self._themes.finditer(text.lower())))
 
     def read(self, question: str) -> Question:
-        """A question's kind, topic and themes."""
+        """A question's kind, topic and themes. Of several sentences the first decides, where it can."""
         text = " ".join(question.split())
-        kind = next(kind for kind, pattern in self._kinds if pattern.search(text))
-        return Question(kind, self._topic(text), self.themes_in(text))
+        first = _SENTENCE_END.split(text, maxsplit=1)[0]
+        kind = self._kind(first)
+        return Question(kind if kind != "opinion" else self._kind(text), self._topic(text), self.themes_in(text))
+
+    def _kind(self, text: str) -> str:
+        return next(kind for kind, pattern in self._kinds if pattern.search(text))
 
     def _topic(self, text: str) -> Topic:
         for case, pattern in self._topics:
-            match = pattern.search(text)
-            words = self._trim(match["topic"]) if match else ""
-            if words:
-                return Topic(case, words)
-        return self._keywords(text)
+            for match in pattern.finditer(text):
+                words = self._trim(match["topic"])
+                if words:
+                    return Topic(case, words)
+        named = _NAME.search(text)
+        return Topic("name", named[1]) if named else Topic("none", "")
 
     def _trim(self, phrase: str) -> str:
-        """The phrase up to where it ends, without small words at its edges, turned from `your` to `my`."""
-        words = self._ends.split(phrase, maxsplit=1)[0].split()[:TOPIC_WORDS]
+        """The phrase up to where it ends, turned from `your` to `my`; empty where it can hardly be a topic."""
+        words = self._ends.split(phrase, maxsplit=1)[0].split()
         while words and words[-1].lower() in self._stop_words:
             words.pop()
-        if not words or all(word.lower() in self._stop_words for word in words):
+        swapped = [self.words["swaps"].get(word.lower(), word) for word in words]
+        meant = [word for word in words if word.lower() not in self._stop_words]
+        if not meant or len(words) > TOPIC_WORDS or swapped[0].lower() in self._no_topics or _DIGIT.search(phrase[:1]):
             return ""
-        return " ".join(self.words["swaps"].get(word.lower(), word) for word in words)
-
-    def _keywords(self, text: str) -> Topic:
-        """The longest run of words that carry meaning, the last of several."""
-        runs: list[list[str]] = [[]]
-        for word in re.findall(r"\w[\w'-]*|[^\w\s]", text):
-            if not word[0].isalnum() or word.lower() in self._stop_words:
-                runs.append([])
-            else:
-                runs[-1].append(word)
-        longest = max(reversed(runs), key=len)[:KEYWORDS]
-        return Topic("quoted", " ".join(longest)) if longest else Topic("none", "")
+        return " ".join(swapped)
 
     @cached_property
     def _kinds(self) -> list[tuple[str, re.Pattern[str]]]:
@@ -92,6 +92,10 @@ class Vocabulary:
     @cached_property
     def _stop_words(self) -> frozenset[str]:
         return frozenset(self.words["stop_words"])
+
+    @cached_property
+    def _no_topics(self) -> frozenset[str]:
+        return frozenset(self.words["no_topics"])
 
     @cached_property
     def _themes(self) -> re.Pattern[str]:

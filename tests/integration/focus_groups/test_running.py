@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from common.focus_groups import store
+from common.focus_groups import rounds, store
+from common.focus_groups.errors import FocusGroupNotFound
 from common.focus_groups.models import AnswerContent
 from common.focus_groups.transcript import transcript
+from common.ids import new_id
 from common.jobs import reopen
 from common.jobs.sweep import sweep
 from common.llm.port import BadReply, Refused, Reply, Request
@@ -115,6 +117,18 @@ def test_the_digest_of_a_round_is_computed_once(groups: Groups) -> None:
     groups.run()
     assert groups.job(accepted.job_id).state == "completed"
     assert groups.sql("SELECT round, digest FROM discussion_rounds ORDER BY round") == kept
+
+
+def test_every_process_hears_the_same_of_a_round(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that asks later reads what the first one kept, whatever has become of the answers since."""
+    accepted = groups.ask(mode="discussion")
+    groups.run()
+    first = rounds.said_in(groups.engine, LOCAL_WORKSPACE, accepted.focus_group_id, 0, seed=7)
+    groups.sql("UPDATE answers SET stance = 'unsure', text = 'Changed.'")
+    monkeypatch.setattr(rounds, "_kept", OrderedDict())
+    assert rounds.said_in(groups.engine, LOCAL_WORKSPACE, accepted.focus_group_id, 0, seed=7) == first
+    with pytest.raises(FocusGroupNotFound):
+        rounds.said_in(groups.engine, new_id(), accepted.focus_group_id, 0, seed=7)
 
 
 @pytest.mark.parametrize("mode", ["interview", "discussion"])

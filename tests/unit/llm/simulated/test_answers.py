@@ -115,12 +115,29 @@ def test_answers_are_valid_and_read_like_answers(language: str) -> None:
         ("Co sądzisz o mleku roślinnym?", "pl", "mleku roślinnym"),
         ("Opisz swój poranek.", "pl", "mój poranek"),
         ("Co Cię martwi w bankowości internetowej?", "pl", "bankowości internetowej"),
-        ("?!", "en", ""),
+        ("What would FitPath have to do for you to trust it?", "en", "FitPath"),
+        ("What should be on the carton to win you over?", "en", "the carton"),
     ],
 )
 def test_the_answer_takes_up_the_topic(question: str, language: str, topic: str) -> None:
     """What the question is about is in the answer, seen from the one who speaks."""
     assert topic in play(question, language=language).text
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "topic"),
+    [
+        ("Would you pay 7.99 zł for it when milk costs 3.99 zł?", "en", ""),
+        ("What would have to change for you to buy it?", "en", ""),
+        ("Czy zapłacisz za niego 7,99 zł?", "pl", ""),
+        ("Co pijesz lub czego dolewasz do kawy?", "pl", "kawy"),
+        ("?!", "en", ""),
+    ],
+)
+def test_what_is_no_topic_is_not_taken_for_one(question: str, language: str, topic: str) -> None:
+    """Pronouns, numbers and halves of sentences are left alone, and the answer does without."""
+    assert vocabulary(language).read(question).topic.words == topic
+    assert play(question, language=language).text
 
 
 def test_the_same_seed_gives_the_same_answer() -> None:
@@ -239,7 +256,7 @@ def test_both_languages_have_the_same_vocabulary() -> None:
             assert all(len(theme[side]) >= 2 for side in ("for", "against", "weigh"))
         for kind, _ in words["kinds"]:
             assert set(words["clauses"][kind]) == set(words["closings"])
-        assert {case for case, _ in words["topics"]} | {"quoted", "none"} <= set(words["leads"])
+        assert {case for case, _ in words["topics"]} | {"name", "none"} == set(words["leads"])
 
 
 def test_choices_in_the_vocabulary_are_well_formed() -> None:
