@@ -45,7 +45,8 @@ Name = Annotated[str, Field(max_length=200), AfterValidator(_said)]
 QuestionText = Annotated[str, Field(max_length=2000), AfterValidator(_said)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Budget = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=60, le=24 * 3600, allow_inf_nan=False)]
+Day = Annotated[float, Field(ge=60, le=24 * 3600, allow_inf_nan=False)]
+Week = Annotated[float, Field(ge=1, le=7 * 24 * 3600, allow_inf_nan=False)]
 
 
 class Strict(BaseModel):
@@ -62,7 +63,7 @@ class PanelPart(Strict):
     language: str | None = None
     seed: Seed | None = None
     budget_usd: Budget | None = None
-    deadline_seconds: Seconds | None = None
+    deadline_seconds: Day | None = None
 
 
 class GroupPart(Strict):
@@ -76,7 +77,7 @@ class GroupPart(Strict):
     without_duplicates: bool | None = None
     seed: Seed | None = None
     budget_usd: Budget | None = None
-    deadline_seconds: Seconds | None = None
+    deadline_seconds: Week | None = None
 
 
 class RunFile(Strict):

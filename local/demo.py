@@ -111,9 +111,10 @@ def _running(screen: Screen, bus: str, data_dir: Path) -> Iterator[Stack]:
     if configured.llm_provider == "simulated":
         latency = configured.simulated_latency_seconds or SIMULATED_LATENCY_SECONDS
         settings["SIGHT_SIMULATED_LATENCY_SECONDS"] = str(latency)
+        why = "SIGHT_LLM says so" if configured.llm == "simulated" else "there is no GOOGLE_API_KEY"
         model = (
-            f"SIMULATED: no GOOGLE_API_KEY is set, so that nobody real or artificial is asked. Each call takes "
-            f"{latency:g} s, and every record is marked simulated"
+            f"SIMULATED, because {why}: what personas say is put together by a seeded program and not by a language "
+            f"model. Each call takes {latency:g} s and costs nothing, and every record is marked simulated."
         )
     else:
         model = f"Gemini ({configured.gemini_model}, analysis by {configured.gemini_analysis_model})"
@@ -201,6 +202,10 @@ def _show_figures(
     headings = ("", "calls", "input tokens", "output tokens", "cost", "wall", "ideal", "wall / ideal")
     show_table(screen, headings, rows, empty="", right=range(1, 8))
     show_prose(screen, Text(IDEAL))
+    folder, group = os.path.relpath(running.data_dir), jobs[1]["subject_id"]
+    screen.note(f"\nTo look closer:  SIGHT_DATA_DIR={folder} make run")
+    screen.note(f"and beside it:   .venv/bin/sight transcript {group}")
+    screen.note(f"                 .venv/bin/sight export {group} -o DIR")
 
 
 def prepare_stages(stages: Sequence[Stage], beside: Sequence[Stage]) -> list[list[str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from cli.documents import parse_document, read_document
 from cli.errors import UnusableFile
-from cli.run_files import group_body, panel_body, parse_group, parse_panel, parse_run
+from cli.run_files import group_body, panel_body, parse_any, parse_audience, parse_group, parse_panel, parse_run
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 RUN = """\
@@ -104,6 +104,27 @@ def test_a_group_may_be_part_of_a_run_or_by_itself() -> None:
     assert group_body(found.group) == {"name": "x", "questions": ["y"]}
     assert part.locate("questions[0]") == ("questions[0]", "group.yaml:2")
     assert wrong("name: x\nquestions: []\n", parse_group)["questions"][1] == "run.yaml:2"
+
+
+def test_an_estimate_takes_whatever_part_there_is() -> None:
+    """A run file has both parts, other files one of them."""
+    panel, group = parse_any(parse_document(RUN, "run.yaml"))
+    assert panel is not None
+    assert group is not None
+    assert parse_any(parse_document("audience: gen-z\nsize: 9\n", "panel.yaml"))[1] is None
+    assert parse_any(parse_document("name: x\nquestions: [y]\n", "group.yaml"))[0] is None
+    alone, _ = parse_any(parse_document("name: x\ndimensions: {}\n", "audience.yaml"), {"size": 7})
+    assert alone is not None
+    assert alone.size == 7
+
+
+def test_an_audience_to_keep_must_be_described() -> None:
+    """A name of the catalogue is none."""
+    audience, part = parse_audience(parse_document("name: x\ndimensions: {}\n", "audience.yaml"))
+    assert audience == {"name": "x", "dimensions": {}}
+    assert part.locate("audience.dimensions") == ("dimensions", "audience.yaml:2")
+    with pytest.raises(UnusableFile, match="describes none"):
+        parse_audience(parse_document(RUN, "run.yaml"))
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)

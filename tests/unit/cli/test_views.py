@@ -13,6 +13,8 @@ from rich.console import Console
 
 from cli.progress import exit_code_of, prepare_ending, prepare_trouble, show_progress
 from cli.screen import ASCII, Screen, Symbols
+from cli.views.audience import prepare_audience, prepare_audiences, show_audience, titles_of
+from cli.views.estimate import prepare_estimates, prepare_expectation, show_estimates
 from cli.views.fit import prepare_fit, show_fit
 from cli.views.jobs import prepare_job, prepare_jobs, show_job
 from cli.views.numbers import level_bar, percent, seconds, sentiment_bar, share_bar, signed, usd
@@ -21,6 +23,7 @@ from cli.views.personas import prepare_card, prepare_personas, show_card
 from cli.views.summary import prepare_summary, show_summary
 from cli.views.tables import show_table
 from cli.views.transcript import prepare_transcript, show_transcript
+from cli.views.usage import prepare_usage, show_usage
 from cli.watch import prepare_progress
 from tests.unit.cli.samples import deviation, entry, evidence, fit, job, panel, persona, summary
 
@@ -269,3 +272,94 @@ def test_text_of_others_is_never_markup(screen: Screen) -> None:
     show_summary(screen, prepare_summary(quoted))
     for text in ("[bold]not bold[/bold]", "[red]q[/red]", "[b]s[/b]"):
         assert text in shown(screen)
+
+
+TOTALS = {
+    "calls": 1_234,
+    "failed": 1,
+    "cache_hits": 2,
+    "input_tokens": 50_000,
+    "output_tokens": 6_000,
+    "cached_input_tokens": 0,
+    "saved_tokens": 700,
+    "cost_micros": 1_500_000,
+}
+
+
+def test_usage_has_a_row_for_each_purpose_and_model(screen: Screen) -> None:
+    """Simulated calls are marked, and the total is last; by day there is a row a day."""
+    usage = {
+        "total": TOTALS,
+        "by_model": [{"purpose": "answer", "model": "simulated-1", "simulated": True, **TOTALS}],
+        "by_day": [{"day": "2026-01-02", **TOTALS}],
+    }
+    rows = prepare_usage(usage)
+    assert rows[0] == ["answer", "simulated-1 (simulated)", "1,234", "1", "2", "50,000", "0", "6,000", "$1.50"]
+    assert rows[1][0] == "total"
+    assert prepare_usage({"total": TOTALS, "by_model": [], "by_day": []}) == []
+    show_usage(screen, usage, by_day=True)
+    assert "2026-01-02" in shown(screen)
+
+
+def test_an_estimate_is_a_median_and_a_limit(screen: Screen) -> None:
+    """Both figures are shown, what they rest on is said, and one line sums them up."""
+    each = {
+        "calls": 40,
+        "input_tokens": {"p50": 1_000, "p90": 2_000},
+        "output_tokens": {"p50": 100, "p90": 200},
+        "cost_micros": {"p50": 20_000, "p90": 40_000},
+        "seconds": {"p50": 2.0, "p90": 3.5},
+        "basis": "history",
+        "model": "gemini-2.5-flash",
+        "simulated": False,
+        "price_date": "2025-06-17",
+        "purposes": [],
+    }
+    estimates = {"personas": each, "focus_group": each}
+    assert prepare_estimates(estimates)[0] == [
+        "Personas",
+        "40",
+        "1,000 to 2,000",
+        "100 to 200",
+        "$0.02 to $0.04",
+        "2.0 s to 3.5 s",
+        "gemini-2.5-flash",
+    ]
+    assert prepare_expectation(estimates) == (
+        "Expected to take 4.0 s and $0.04 (in 9 of 10 cases less than 7.0 s and $0.08)"
+    )
+    show_estimates(screen, estimates)
+    assert "from calls made before, at prices of 2025-06-17" in shown(screen)
+
+
+def test_an_audience_shows_its_shares_and_sources(screen: Screen) -> None:
+    """People see what they call a dimension, and where its figures come from."""
+    audience: dict[str, Any] = {
+        "name": "Adults",
+        "description": None,
+        "country": "Poland",
+        "respondents": None,
+        "dimensions": [{"name": "gender", "label": "Płeć", "shares": [{"label": "Kobieta", "share": 0.522}]}],
+        "cross_tabs": [{"dimensions": ["gender", "age"]}],
+        "sources": [
+            {"title": "Census", "publisher": "GUS", "year": 2023, "table": None, "url": None, "note": "Rounded."}
+        ],
+    }
+    view = prepare_audience(audience)
+    assert view.sources == ("GUS (2023): Census. Rounded.",)
+    assert titles_of(audience) == {"gender": "Płeć (gender)"}
+    assert prepare_audience(audience | {"respondents": {"rows": [[], []]}}).about == ("Poland", "2 respondents")
+    show_audience(screen, view)
+    assert "52.2 %" in shown(screen)
+    assert "Cross-tabs: gender x age" in shown(screen)
+
+
+def test_audiences_are_named_by_slug_or_id() -> None:
+    """Those of the catalogue have a slug, those kept an id."""
+    rows = prepare_audiences(
+        [
+            {"slug": "gen-z", "name": "Gen Z", "dimensions": ["age"], "description": "Young"},
+            {"id": "1", "name": "Mine", "dimensions": ["age", "x"]},
+        ]
+    )
+    assert rows == [["gen-z", "Gen Z", "age", "Young"], ["1", "Mine", "age, x", ""]]
