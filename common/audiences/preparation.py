@@ -192,5 +192,5 @@ def _notes(cross_tabs: Sequence[Table], adjusted: Sequence[bool], seed: Seed | N
         if moved
     ]
     if seed is not None and seed.incomplete:
-        notes.append(f"{seed.incomplete} respondents with unknown labels count only towards what is known of them")
+        notes.append(f"{seed.incomplete} respondents have unknown labels: their gaps were filled as complete rows are")
     return tuple(notes)

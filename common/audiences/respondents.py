@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
 from common.audiences.models import Dimension, LabelShare, Respondents
 from common.audiences.structure import Dimensions, Floats, Ints
 
+Partial = tuple[int | None, ...]
+"""Label numbers of a row, None where unknown."""
+MAX_DONORS = 50
+"""How many fillings a gap is spread over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """Combinations seen among respondents whose labels are all known: `cells` (M x d) are label numbers over
-    `dimensions` (ascending), `shares` (M,) sum to 1. `incomplete` respondents are not among them."""
+    """Combinations that respondents have: `cells` (M x d) are label numbers over `dimensions` (ascending), `shares`
+    (M,) sum to 1. `incomplete` respondents have a label missing."""
 
     dimensions: Dimensions
     cells: Ints
@@ -45,22 +52,49 @@ def dimensions_of(table: Respondents) -> tuple[Dimension, ...]:
 
 
 def joint_seed(table: Respondents, names: Sequence[str], labels: Sequence[Sequence[str]]) -> Seed:
-    """The joint distribution of the table's dimensions among its complete rows, which may be none."""
+    """The joint distribution of the table's dimensions. What a row lacks is taken from the complete rows in proportion
+    to their weights (fractional hot deck imputation, Kalton & Kish 1984, "Some efficient random imputation methods"),
+    so that a gap counts as neither one label nor another. Without any complete row there are no cells.
+    """
     dimensions = tuple(sorted(names.index(name) for name in table.dimensions))
     columns = [table.dimensions.index(names[dimension]) for dimension in dimensions]
     numbers = [{label: number for number, label in enumerate(labels[dimension])} for dimension in dimensions]
-    joint: dict[tuple[int, ...], float] = {}
-    incomplete = 0
+    rows: defaultdict[Partial, float] = defaultdict(float)
     for row, weight in zip(table.rows, _weights(table), strict=True):
-        known = [(number, row[column]) for number, column in zip(numbers, columns, strict=True)]
-        if any(label is None for _, label in known):
-            incomplete += 1
-            continue
-        cell = tuple(number[label] for number, label in known if label is not None)
-        joint[cell] = joint.get(cell, 0.0) + weight
-    cells = np.array(sorted(joint), dtype=np.int64).reshape(len(joint), len(dimensions))
-    weights = np.array([joint[cell] for cell in sorted(joint)])
-    return Seed(dimensions, cells, weights / weights.sum() if len(weights) else weights, incomplete)
+        cell = tuple(_number(known, row[column]) for known, column in zip(numbers, columns, strict=True))
+        rows[cell] += weight
+    complete = {cell: weight for cell, weight in rows.items() if None not in cell}
+    joint: defaultdict[Partial, float] = defaultdict(float, complete)
+    donors = cache(partial(_donors, complete))
+    for cell, weight in rows.items():
+        gaps = tuple(place for place, number in enumerate(cell) if number is None)
+        for filling, share in donors(gaps) if gaps else ():
+            filled = list(cell)
+            for place, number in zip(gaps, filling, strict=True):
+                filled[place] = number
+            joint[tuple(filled)] += weight * share
+    cells = sorted(joint)
+    weights = np.array([joint[cell] for cell in cells])
+    return Seed(
+        dimensions,
+        np.array(cells, dtype=np.int64).reshape(len(cells), len(dimensions)),
+        weights / weights.sum() if len(weights) else weights,
+        sum(None in row for row in table.rows),
+    )
+
+
+def _donors(complete: dict[Partial, float], gaps: tuple[int, ...]) -> list[tuple[Partial, float]]:
+    """The likeliest fillings of the gaps among complete rows, with the shares of their weight."""
+    fillings: defaultdict[Partial, float] = defaultdict(float)
+    for cell, weight in complete.items():
+        fillings[tuple(cell[place] for place in gaps)] += weight
+    likeliest = sorted(fillings.items(), key=lambda entry: -entry[1])[:MAX_DONORS]
+    total = sum(weight for _, weight in likeliest)
+    return [(filling, weight / total) for filling, weight in likeliest]
+
+
+def _number(known: dict[str, int], label: str | None) -> int | None:
+    return None if label is None else known[label]
 
 
 def _weights(table: Respondents) -> Sequence[float]:
