@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -194,12 +195,21 @@ def _owner() -> tuple[int, int] | None:
     """Who Postgres runs as when that is not the caller."""
     if os.geteuid() != 0:
         return None
+    with suppress(KeyError):
+        return _account()
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_ACCOUNT]
+    with suppress(OSError):
+        subprocess.run(command, check=False, capture_output=True)  # noqa: S603
     try:
-        account = pwd.getpwnam(SERVER_ACCOUNT)
+        return _account()  # another process may have made it at the same time
     except KeyError:
-        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_ACCOUNT]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
-        account = pwd.getpwnam(SERVER_ACCOUNT)
+        raise StartFailed(
+            f"Postgres does not run as root: make a system user {SERVER_ACCOUNT}, or run as an ordinary user"
+        ) from None
+
+
+def _account() -> tuple[int, int]:
+    account = pwd.getpwnam(SERVER_ACCOUNT)
     return account.pw_uid, account.pw_gid
 
 

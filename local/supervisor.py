@@ -38,6 +38,9 @@ STOP_SECONDS = 12.0
 TAKEOVER_SECONDS = 5.0
 BUSY_TICK_SECONDS = 0.02
 TICK_SECONDS = 0.25
+HEALTH_SECONDS = 0.5
+"""How long one look at /health may take. The socket listens before anybody serves it, so it may well take all."""
+
 HOPELESS_DEATHS = 4
 """A process that dies so often before the stack was ever ready will not come up."""
 
@@ -168,7 +171,7 @@ def _add_children(children: Children, settings: Settings, apps: roles.Apps, list
 
 
 def _is_healthy(url: str) -> bool:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2.0)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=HEALTH_SECONDS)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == http.client.OK

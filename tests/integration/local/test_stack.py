@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from common.bus.topology import SUBSCRIPTIONS
 from local import stack
@@ -226,6 +227,42 @@ def test_a_function_that_cannot_be_loaded_is_named(functions: Path, tmp_path: Pa
             (broken / folder.name).symlink_to(folder)
     with pytest.raises(StartFailed, match="answer"):
         stack.start(data_dir=tmp_path / "data", functions=broken)
+
+
+def test_servers_that_run_elsewhere_are_used(
+    functions: Path, tmp_path: Path, empty_database_url: str, redis_url: str
+) -> None:
+    """Where a database and a Redis are named the stack starts none of its own, and leaves them running."""
+    settings = {"DATABASE_URL": empty_database_url, "REDIS_URL": redis_url, "SIGHT_WORKERS": "1"}
+    with stack.start(data_dir=tmp_path / "data", functions=functions, settings=settings) as started:
+        assert set(started.processes()) == {"gateway", "worker-0"}
+        assert (started.database_url, started.redis_url) == (empty_database_url, redis_url)
+        ask(f"{started.url}/publish", b"elsewhere")
+        eventually(lambda: notes(started, "elsewhere", "done"))
+    with Redis.from_url(redis_url) as client:
+        assert client.ping()
+
+
+def test_an_unreachable_database_is_named(functions: Path, tmp_path: Path, redis_url: str) -> None:
+    """A stack whose database cannot be reached does not start, and says that preparing it failed."""
+    settings = {"DATABASE_URL": f"postgresql://nobody@/none?host={tmp_path}", "REDIS_URL": redis_url}
+    with pytest.raises(StartFailed, match="prepare failed"):
+        stack.start(data_dir=tmp_path / "data", functions=functions, settings=settings)
+
+
+def test_a_gateway_that_keeps_dying_is_named(functions: Path, tmp_path: Path, redis_url: str) -> None:
+    """A process that dies again and again before the stack was ready ends the start."""
+    broken = tmp_path / "functions"
+    broken.mkdir()
+    for folder in functions.iterdir():
+        (broken / folder.name).symlink_to(folder)
+    (broken / "answer").unlink()
+    (broken / "answer").mkdir()
+    (broken / "answer" / "main.py").write_text(
+        "import os\nos.register_at_fork(after_in_child=lambda: os._exit(3))\ndef answer(request):\n    return ''\n"
+    )
+    with pytest.raises(StartFailed, match="does not start"):
+        stack.start(data_dir=tmp_path / "data", functions=broken, settings={"REDIS_URL": redis_url})
 
 
 def test_a_taken_port_is_named(functions: Path, tmp_path: Path) -> None:
