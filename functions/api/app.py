@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Request, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 from pydantic_core import from_json, to_json
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from common.errors import FieldError, Malformed, Unauthenticated
 from common.telemetry import trace
@@ -53,7 +53,8 @@ def create_app(services: Services) -> Flask:
     app = Flask("sight", static_folder=None)
     app.json = _Json(app)
     app.request_class = _Request
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    # One more than fits: a body without a length is cut off there, and would else look as if it ended.
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
     app.extensions[EXTENSION] = services
     app.extensions["streams"] = Streams(max(1, services.settings.worker_threads // 2))
     problems.register(app)
@@ -93,7 +94,10 @@ def _authenticate() -> None:
 def _read_body() -> None:
     if request.method not in ("POST", "PUT", "PATCH") or request.routing_exception is not None:
         return
-    if request.get_data().strip() and not isinstance(request.get_json(), dict):
+    body = request.get_data()
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    if body.strip() and not isinstance(request.get_json(), dict):
         raise Malformed("the body must be a JSON object", errors=(FieldError("body", "must be a JSON object"),))
 
 
