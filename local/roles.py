@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 WORKER_NICENESS = 5
 """The API stays quick when the workers have all cores busy."""
 
+COLLECT_AFTER = 20_000
+"""Objects made before the collector looks for cycles. A message makes thousands and leaves none."""
+
 STREAM_THREADS = 32
 """Threads of the gateway beyond those that events and requests need: each open event stream holds one."""
 
@@ -53,6 +57,7 @@ def run_gateway(apps: Apps, settings: Settings, *, listener: int, bells: Sequenc
 def run_worker(apps: Apps, settings: Settings, *, number: int, database_url: str, bells: Sequence[Bell]) -> None:
     """Brings messages from the embedded bus to the functions. The first worker keeps the schedule as well."""
     os.nice(WORKER_NICENESS)
+    gc.set_threshold(COLLECT_AFTER)
     wake.listen(lambda: ring_all(bells))
     name = worker_name(number)
     engine = connect(database_url, pool_size=1, application_name=f"sight-{name}")

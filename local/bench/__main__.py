@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from local.bench.cases import CASES, Figure
+from local.bench.cases import CASES, SETTINGS, Figure
 from local.bench.rig import ROOT, rig
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     console = Console()
     for name in [chosen] if chosen else CASES:
         console.print(f"[dim]{name}: {(CASES[name].__doc__ or '').splitlines()[0]}[/dim]")
-        with rig() as running:
+        with rig(SETTINGS.get(name, {})) as running:
             figures += CASES[name](running)
     console.print(_table(figures))
     _write(figures, ROOT / "build" / "bench.json")

@@ -27,7 +27,7 @@ QUESTIONS = (
     "What worries you about it?",
     "Who in your family would decide, and how?",
 )
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.25
 FASTEST_SECONDS = 900.0
 
 
@@ -125,8 +125,8 @@ class Rig:
 
 
 @contextmanager
-def rig() -> Iterator[Rig]:
-    """Starts a stack with fresh data and the fake model, and ends both."""
+def rig(settings: Mapping[str, str]) -> Iterator[Rig]:
+    """Starts a stack with fresh data, these settings and the fake model, and ends both."""
     with tempfile.TemporaryDirectory(prefix="sight-bench-") as folder, _model() as model_url:
         stack = start(
             data_dir=Path(folder),
@@ -136,6 +136,7 @@ def rig() -> Iterator[Rig]:
                 "GOOGLE_API_KEY": "benchmark",
                 "SIGHT_GEMINI_ENDPOINT": model_url,
                 "SIGHT_LOG_LEVEL": "WARNING",
+                **settings,
             },
         )
         try:
