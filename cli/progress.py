@@ -99,16 +99,12 @@ def _moving(screen: Screen, updates: Iterable[Progress], title: str) -> None:
         TimeRemainingColumn(),
     ]
     with Bars(*columns, console=screen.notes) as bars:
-        task = bars.add_task(title, total=None, trouble="")
+        task = None
         for update in updates:
-            job = update.job
-            bars.update(
-                task,
-                description=title or TITLES.get(job["kind"], job["kind"]),
-                total=update.total,
-                completed=update.settled,
-                trouble=prepare_trouble(update),
-            )
+            if task is None:
+                name = title or TITLES.get(update.job["kind"], update.job["kind"])
+                task = bars.add_task(name, total=update.total, trouble="")
+            bars.update(task, total=update.total, completed=update.settled, trouble=prepare_trouble(update))
 
 
 def _plain(screen: Screen, updates: Iterable[Progress], title: str, clock: Callable[[], float]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import sys
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,8 +75,26 @@ def _console(file: TextIO) -> Console:
     console = Console(file=file, highlight=False, emoji=False)
     if not console.is_terminal:
         # A file has no width; lines as long as its reader's terminal would make two runs differ.
-        console = Console(file=file, highlight=False, emoji=False, width=PLAIN_WIDTH, no_color=True)
+        plain = cast("TextIO", _WithoutTrailingSpaces(file))
+        console = Console(file=plain, highlight=False, emoji=False, width=PLAIN_WIDTH, no_color=True)
     return console
+
+
+class _WithoutTrailingSpaces:
+    """A file that is written to without the spaces that fill tables up to their width."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        self._file.write(_TRAILING_SPACES.sub("", text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+_TRAILING_SPACES = re.compile(r" +(?=\n)")
 
 
 _NEAREST = "sight.nearest"

@@ -11,7 +11,7 @@ import pytest
 
 from cli.main import main
 from tests.integration.cli.fake_api import FakeApi, Say
-from tests.unit.cli.samples import GROUP, JOB, PROJECT, entry, job, panel, persona, summary
+from tests.unit.cli.samples import GROUP, JOB, PROJECT, entry, estimate, job, panel, persona, summary
 
 RUN = """\
 project: Oat drink
@@ -67,6 +67,8 @@ def serve_run(api: FakeApi, *, panel_state: str = "completed", group_state: str 
         items={"done": 4} if group_state == "completed" else lost,
     )
     summary_job = job(id=SUMMARY_JOB, kind="summary", state="completed", items={"total": 1, "done": 1})
+    api.on("POST", "/estimates/personas", Say(estimate()))
+    api.on("POST", "/estimates/focus-groups", Say(estimate()))
     api.on("GET", "/projects", page())
     api.on("POST", "/projects", Say({"id": PROJECT, "name": "Oat drink"}, 201))
     api.on("POST", f"/projects/{PROJECT}/personas:generate", Say(job(), 202))
@@ -91,6 +93,7 @@ def test_a_run_goes_from_file_to_analysis(api: FakeApi, sight: Sight, run_file: 
     assert code == 0, err
     assert "Mężczyzna" in out
     assert "“quote 0”" in out
+    assert "Expected to take 4.0 s and $0.04" in err
     assert "Personas" in err
     assert f"sight transcript {GROUP}" in err
     asked = api.asked_for(f"/projects/{PROJECT}/focus-groups")[0]
@@ -207,6 +210,17 @@ def test_the_project_is_the_only_one_or_must_be_named(api: FakeApi, sight: Sight
     assert f"{PROJECT} One" in err
     assert sight("group", "list", "--project", "Two")[0] == 0
     assert sight("group", "list", "--project", "Three")[0] == 2
+
+
+def test_an_estimate_needs_to_know_how_many(api: FakeApi, sight: Sight, tmp_path: Path) -> None:
+    """A group alone does not say of how many personas it is."""
+    path = tmp_path / "group.yaml"
+    path.write_text("name: x\nquestions: [y]\n")
+    api.on("POST", "/estimates/focus-groups", Say(estimate()))
+    assert sight("estimate", str(path))[0] == 2
+    code, out, err = sight("estimate", str(path), "--personas", "500", "--json")
+    assert (code, list(json.loads(out))) == (0, ["focus_group"]), err
+    assert api.asked[0].body == {"personas": 500, "questions": ["y"]}
 
 
 def test_watch_tells_by_its_exit_code_how_the_job_ended(api: FakeApi, sight: Sight) -> None:

@@ -236,3 +236,20 @@ def summary(**changes: Any) -> dict[str, Any]:
         "created_at": "2026-01-02T03:04:05+00:00",
         **changes,
     }
+
+
+def estimate(**changes: Any) -> dict[str, Any]:
+    """What a job is expected to take."""
+    return {
+        "calls": 40,
+        "input_tokens": {"p50": 1_000, "p90": 2_000},
+        "output_tokens": {"p50": 100, "p90": 200},
+        "cost_micros": {"p50": 20_000, "p90": 40_000},
+        "seconds": {"p50": 2.0, "p90": 3.5},
+        "basis": "history",
+        "model": "gemini-2.5-flash",
+        "simulated": False,
+        "price_date": "2025-06-17",
+        "purposes": [],
+        **changes,
+    }

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from cli.screen import ASCII, Symbols, nearest, open_screen
+from cli.views.tables import show_table
 
 
 def test_json_is_all_there_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +25,12 @@ def test_there_are_no_colour_codes_without_a_terminal(capsys: pytest.CaptureFixt
     """What is piped is plain text."""
     open_screen().out.print("[bold red]x[/bold red]")
     assert capsys.readouterr().out == "x\n"
+
+
+def test_tables_end_their_lines_where_the_text_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is piped has no spaces at the ends of lines."""
+    show_table(open_screen(), ("name", "longer heading"), [["a", "b"], ["c", ""]], empty="")
+    assert not any(line != line.rstrip() for line in capsys.readouterr().out.splitlines())
 
 
 def test_ascii_output_has_the_nearest_letters(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from cli.views.tables import show_table
 from cli.views.transcript import prepare_transcript, show_transcript
 from cli.views.usage import prepare_usage, show_usage
 from cli.watch import prepare_progress
-from tests.unit.cli.samples import deviation, entry, evidence, fit, job, panel, persona, summary
+from tests.unit.cli.samples import deviation, entry, estimate, evidence, fit, job, panel, persona, summary
 
 
 @pytest.fixture
@@ -303,19 +303,7 @@ def test_usage_has_a_row_for_each_purpose_and_model(screen: Screen) -> None:
 
 def test_an_estimate_is_a_median_and_a_limit(screen: Screen) -> None:
     """Both figures are shown, what they rest on is said, and one line sums them up."""
-    each = {
-        "calls": 40,
-        "input_tokens": {"p50": 1_000, "p90": 2_000},
-        "output_tokens": {"p50": 100, "p90": 200},
-        "cost_micros": {"p50": 20_000, "p90": 40_000},
-        "seconds": {"p50": 2.0, "p90": 3.5},
-        "basis": "history",
-        "model": "gemini-2.5-flash",
-        "simulated": False,
-        "price_date": "2025-06-17",
-        "purposes": [],
-    }
-    estimates = {"personas": each, "focus_group": each}
+    estimates = {"personas": estimate(), "focus_group": estimate()}
     assert prepare_estimates(estimates)[0] == [
         "Personas",
         "40",
