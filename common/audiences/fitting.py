@@ -17,7 +17,9 @@ from common.audiences.structure import Clique, Floats, Ints, Table, cell_numbers
 
 EXACT = 1e-12
 """Residual share at which fitting has converged: a billionth of a seat among a thousand."""
-SUFFICIENT = 1e-10
+SUFFICIENT = 1e-6
+"""Residual that is no contradiction but slow convergence, where shares are tiny: a thousandth of a seat among a
+thousand, which rounding puts right."""
 MAX_SWEEPS = 2000
 STRIDE = 25
 """Progress is judged every so many sweeps."""

@@ -29,8 +29,8 @@ from common.audiences.walking import walk
 WALKS = 3
 FEW = 12
 """Cells left fractional that another walk may well do without."""
-LANDED = 1e-5
-"""How close to whole numbers a walk ends, whatever rounding errors it gathered."""
+LANDED = 1e-3
+"""How close to whole numbers a walk ends, whatever errors fitting left it; what it rounds to is checked exactly."""
 MAX_SEARCHED_CELLS = 500
 """The largest joint distribution, in cells, that an exhaustive search is tried on."""
 

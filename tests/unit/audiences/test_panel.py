@@ -113,6 +113,15 @@ def test_a_large_joint_distribution_is_rounded_as_well() -> None:
     assert all(each.within_one_seat or each.shortfall == "not_found" for each in fit.cross_tabs)
 
 
+def test_shares_close_to_nothing_are_no_contradiction() -> None:
+    """Fitting cross-tabs with shares down to one in a hundred billion is slow to converge; it is not refused."""
+    joint = np.zeros((2, 3, 2))
+    joint[0, 0, 1], joint[0, 1, 0], joint[0, 1, 1], joint[0, 2, 0] = 6.3e-8, 2.5e-6, 0.52, 1.5e-11
+    joint[1, 0, 0], joint[1, 0, 1], joint[1, 1, 0], joint[1, 1, 1] = 0.408, 5e-5, 0.071, 4e-10
+    spec = from_joint(joint / joint.sum(), [(0, 1), (0, 2), (1, 2)])
+    assert draw_panel(spec, 100, 0).fit.overall.within_one_seat
+
+
 def test_scipy_is_left_out_of_a_cold_start() -> None:
     """A panel with two-way cross-tabs, and its report, need no SciPy: importing it would take seconds."""
     code = """
