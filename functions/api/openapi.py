@@ -73,21 +73,30 @@ api = SpecTree(
 )
 
 _MEDIA: dict[str, str] = {}
+_EXAMPLES: dict[str, dict[str, Any]] = {}
 
 
 def operation(
-    tag: str, *, media: str | None = None, public: bool = False, **answers: Any
+    tag: str,
+    *,
+    example: dict[str, Any] | None = None,
+    media: str | None = None,
+    public: bool = False,
+    **answers: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., FlaskResponse]]:
     """Validates a route's `query`, `json` and `headers` arguments against their annotations and documents it.
 
     `answers` maps statuses (`HTTP_200`) to the model of their body, or None where there is none; every error
-    that any route may answer is added to the document by itself. `media` is the media type the
-    success may have beside JSON, or instead of it where there is no model. The operation's id is the function's name.
+    that any route may answer is added to the document by itself. `example` is a body to try it with. `media` is
+    the media type a success may have beside JSON, or instead of it where there is no model. The operation's id
+    is the function's name.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., FlaskResponse]:
         if media:
             _MEDIA[function.__name__] = media
+        if example:
+            _EXAMPLES[function.__name__] = example
         decorated: Callable[..., FlaskResponse] = api.validate(
             resp=Response(**answers),
             tags=[tag],
@@ -121,8 +130,10 @@ def _complete(each: dict[str, Any], schemas: dict[str, Any]) -> None:
         errors.append(HTTPStatus.NOT_FOUND)
     if "requestBody" in each:
         errors.extend(_OF_BODIES)
-        schema = each["requestBody"]["content"]["application/json"]["schema"]
-        each["requestBody"]["required"] = bool(schemas[schema["$ref"].rpartition("/")[2]].get("required"))
+        body = each["requestBody"]["content"]["application/json"]
+        each["requestBody"]["required"] = bool(schemas[body["schema"]["$ref"].rpartition("/")[2]].get("required"))
+        if each["operationId"] in _EXAMPLES:
+            body["example"] = _EXAMPLES[each["operationId"]]
     if not takes_input:
         responses.pop("422", None)
     for status in errors:

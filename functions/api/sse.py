@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.25
-HEARTBEAT_SECONDS = 15.0
+HEARTBEAT_SECONDS = 2.0
+"""Silence is also how long a reader who left keeps a thread: only writing shows that nobody reads."""
 MAX_SECONDS = 240.0
 """A stream ends before the request's time limit on Cloud Run (300 s); the client resumes where it was."""
 BATCH = 500

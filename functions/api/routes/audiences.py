@@ -23,6 +23,13 @@ from functions.api.pages import Page, PageQuery, read_page
 
 blueprint = Blueprint("audiences", __name__, url_prefix="/api/v1")
 AudiencePage = Page[KeptAudience]
+EXAMPLE = {
+    "audience": {
+        "name": "Coffee drinkers",
+        "dimensions": {"age": {"18-39": 0.4, "40+": 0.6}, "gender": {"female": 0.52, "male": 0.48}},
+    },
+    "size": 20,
+}
 Described = Annotated[AudienceSpec, BeforeValidator(storable)]
 Size = Annotated[int, Field(ge=MIN_PERSONAS, le=MAX_PERSONAS, strict=True)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
@@ -89,7 +96,7 @@ def get_catalogue_audience(slug: str) -> CatalogueAudience:
 
 
 @blueprint.post("/audiences:preview")
-@operation("audiences", HTTP_200=FitReport)
+@operation("audiences", example=EXAMPLE, HTTP_200=FitReport)
 def preview_audience(json: PreviewRequest) -> FitReport:
     """Draws a panel without making its personas, and tells how well its seats match the audience."""
     if (json.audience is None) == (json.audience_slug is None):
@@ -98,7 +105,7 @@ def preview_audience(json: PreviewRequest) -> FitReport:
 
 
 @blueprint.post("/projects/<uuid:project_id>/audiences")
-@operation("audiences", HTTP_201=AudienceAdded)
+@operation("audiences", example=EXAMPLE, HTTP_201=AudienceAdded)
 def add_audience(project_id: UUID, json: NewAudience) -> tuple[AudienceAdded, int, dict[str, str]]:
     """Keeps an audience in a project, after checking that it makes sense."""
     from common.audiences.preparation import check  # numpy and scipy, which most requests do without

@@ -19,7 +19,7 @@ DeadLetterPage = Page[DeadLetterView]
 
 
 @blueprint.get("")
-@operation("dead letters", HTTP_200=DeadLetterPage)
+@operation("dead-letters", HTTP_200=DeadLetterPage)
 def list_dead_letters(query: PageQuery) -> Page[DeadLetterView]:
     """Lists dead letters with their causes, newest first."""
     with autocommit(services().engine) as connection:
@@ -31,7 +31,7 @@ def list_dead_letters(query: PageQuery) -> Page[DeadLetterView]:
 
 
 @blueprint.post("/<uuid:dead_letter_id>:replay")
-@operation("dead letters", HTTP_200=DeadLetterView, HTTP_409=Problem)
+@operation("dead-letters", HTTP_200=DeadLetterView, HTTP_409=Problem)
 def replay_dead_letter(dead_letter_id: UUID) -> DeadLetterView:
     """Publishes a message again to the topic it came from."""
     return dead_letters.replay(services().engine, services().bus, workspace(), dead_letter_id)

@@ -42,7 +42,7 @@ class GroupEstimateRequest(BaseModel):
 
 
 @blueprint.post("/personas")
-@operation("estimates", HTTP_200=Estimate)
+@operation("estimates", example={"size": 20}, HTTP_200=Estimate)
 def estimate_personas(json: PanelEstimateRequest) -> Estimate:
     """What making a panel and reviewing it would take: calls, tokens, cost and time."""
     return estimate_panel(
@@ -51,7 +51,7 @@ def estimate_personas(json: PanelEstimateRequest) -> Estimate:
 
 
 @blueprint.post("/focus-groups")
-@operation("estimates", HTTP_200=Estimate)
+@operation("estimates", example={"personas": 20, "questions": ["Would you buy it?"]}, HTTP_200=Estimate)
 def estimate_focus_group(json: GroupEstimateRequest) -> Estimate:
     """What a focus group and its summary would take: calls, tokens, cost and time."""
     return estimate_group(

@@ -27,6 +27,12 @@ blueprint = Blueprint("focus_groups", __name__, url_prefix="/api/v1")
 GroupPage = Page[GroupView]
 EntryPage = CountedPage[Entry]
 AnswerPage = CountedPage[AnswerView]
+EXAMPLE = {
+    "name": "Oat milk",
+    "panel_job_id": "01926b7e-5c1e-7b52-9d5c-5f6f0a6f0c11",
+    "questions": ["What do you think about oat milk?", "Would you pay more for it?"],
+    "mode": "interview",
+}
 
 
 class SummaryNotFound(NotFound):
@@ -70,7 +76,7 @@ class AnswersQuery(PositionQuery):
 
 
 @blueprint.post("/projects/<uuid:project_id>/focus-groups")
-@operation("focus groups", HTTP_202=JobView, HTTP_409=Problem)
+@operation("focus-groups", example=EXAMPLE, HTTP_202=JobView, HTTP_409=Problem)
 def start_focus_group(
     project_id: UUID, json: GroupRequest, headers: IdempotencyHeaders
 ) -> tuple[JobView, int, dict[str, str]]:
@@ -89,7 +95,7 @@ def start_focus_group(
 
 
 @blueprint.get("/projects/<uuid:project_id>/focus-groups")
-@operation("focus groups", HTTP_200=GroupPage)
+@operation("focus-groups", HTTP_200=GroupPage)
 def list_focus_groups(project_id: UUID, query: PageQuery) -> Page[GroupView]:
     """Lists a project's focus groups, newest first."""
     with autocommit(services().engine) as connection:
@@ -104,7 +110,7 @@ def list_focus_groups(project_id: UUID, query: PageQuery) -> Page[GroupView]:
 
 
 @blueprint.get("/focus-groups/<uuid:focus_group_id>")
-@operation("focus groups", HTTP_200=GroupView)
+@operation("focus-groups", HTTP_200=GroupView)
 def get_focus_group(focus_group_id: UUID) -> GroupView:
     """A focus group and how far its answers are."""
     with autocommit(services().engine) as connection:
@@ -112,7 +118,7 @@ def get_focus_group(focus_group_id: UUID) -> GroupView:
 
 
 @blueprint.get("/focus-groups/<uuid:focus_group_id>/questions")
-@operation("focus groups", HTTP_200=QuestionList)
+@operation("focus-groups", HTTP_200=QuestionList)
 def list_questions(focus_group_id: UUID) -> QuestionList:
     """The questions in order, each with how far its answers are."""
     with autocommit(services().engine) as connection:
@@ -120,7 +126,7 @@ def list_questions(focus_group_id: UUID) -> QuestionList:
 
 
 @blueprint.get("/focus-groups/<uuid:focus_group_id>/members")
-@operation("focus groups", HTTP_200=MemberPage)
+@operation("focus-groups", HTTP_200=MemberPage)
 def list_members(focus_group_id: UUID, query: PositionQuery) -> MemberPage:
     """The personas in the group, in order."""
     with autocommit(services().engine) as connection:
@@ -131,7 +137,7 @@ def list_members(focus_group_id: UUID, query: PositionQuery) -> MemberPage:
 
 
 @blueprint.get("/focus-groups/<uuid:focus_group_id>/transcript")
-@operation("focus groups", HTTP_200=EntryPage)
+@operation("focus-groups", HTTP_200=EntryPage)
 def get_transcript(focus_group_id: UUID, query: TranscriptQuery) -> CountedPage[Entry]:
     """What was said, in order, with the reason wherever an answer is missing."""
     with autocommit(services().engine) as connection:
@@ -149,7 +155,7 @@ def get_transcript(focus_group_id: UUID, query: TranscriptQuery) -> CountedPage[
 
 
 @blueprint.get("/focus-groups/<uuid:focus_group_id>/answers")
-@operation("focus groups", HTTP_200=AnswerPage)
+@operation("focus-groups", HTTP_200=AnswerPage)
 def list_answers(focus_group_id: UUID, query: AnswersQuery) -> CountedPage[AnswerView]:
     """The answers that match all filters, question by question."""
     segment = None if query.segment is None else segment_of("segment", query.segment)
@@ -169,7 +175,7 @@ def list_answers(focus_group_id: UUID, query: AnswersQuery) -> CountedPage[Answe
 
 
 @blueprint.get("/focus-groups/<uuid:focus_group_id>/summary")
-@operation("focus groups", HTTP_200=SummaryView, HTTP_202=SummaryView)
+@operation("focus-groups", HTTP_200=SummaryView, HTTP_202=SummaryView)
 def get_focus_group_summary(focus_group_id: UUID) -> tuple[SummaryView, int]:
     """The analysis of a finished group: 202 while there is none yet, 404 where there will be none."""
     with autocommit(services().engine) as connection:

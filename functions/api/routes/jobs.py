@@ -115,7 +115,7 @@ def cancel_job(job_id: UUID) -> JobView:
 
 
 @blueprint.post("/<uuid:job_id>:retry")
-@operation("jobs", HTTP_202=JobView, HTTP_409=Problem)
+@operation("jobs", example={"resume": True, "budget_usd": 2.5}, HTTP_202=JobView, HTTP_409=Problem)
 def retry_job(job_id: UUID, json: RetryRequest) -> tuple[JobView, int, dict[str, str]]:
     """Runs the failed items of an ended job again, and with `resume` those that were skipped too."""
     control.retry(services().engine, services().relay, workspace(), job_id, json)

@@ -42,7 +42,7 @@ class PersonasQuery(PageQuery):
 
 
 @blueprint.post("/projects/<uuid:project_id>/personas:generate")
-@operation("personas", HTTP_202=JobView, HTTP_409=Problem)
+@operation("personas", example={"audience_slug": "poland-adults", "size": 20}, HTTP_202=JobView, HTTP_409=Problem)
 def generate_personas(
     project_id: UUID, json: PanelRequest, headers: IdempotencyHeaders
 ) -> tuple[JobView, int, dict[str, str]]:

@@ -18,7 +18,7 @@ ProjectPage = Page[ProjectView]
 
 
 @blueprint.post("")
-@operation("projects", HTTP_201=ProjectView)
+@operation("projects", example={"name": "Oat milk", "description": "Who would buy it?"}, HTTP_201=ProjectView)
 def create_project(json: NewProject) -> tuple[ProjectView, int, dict[str, str]]:
     """Creates a project."""
     with services().engine.begin() as connection:

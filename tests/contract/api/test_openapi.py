@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
@@ -79,6 +79,16 @@ def test_every_route_but_health_needs_the_key(openapi: dict[str, Any]) -> None:
     assert public == ["health"]
 
 
+def test_every_body_has_an_example_that_is_accepted(openapi: dict[str, Any]) -> None:
+    """What the page offers to try out is read without complaint."""
+    app = bare_app()
+    for each in operations(openapi):
+        if "requestBody" in each and each["operationId"] != "change_project":
+            view = app.view_functions[next(e for e in app.view_functions if e.endswith(f".{each['operationId']}"))]
+            model: type[BaseModel] = get_type_hints(view)["json"]
+            model.model_validate(each["requestBody"]["content"]["application/json"]["example"])
+
+
 def test_no_two_models_share_a_name(openapi: dict[str, Any]) -> None:
     """A name in the document stands for one model: a second one would silently replace it."""
     named: defaultdict[str, set[type[BaseModel]]] = defaultdict(set)
@@ -117,3 +127,9 @@ def test_files_outside_the_page_are_not_served(api: Api) -> None:
     """A name that leads out of the folder leads nowhere."""
     assert api.client.get("/docs/..%2fapp.py").status_code == 404
     assert api.client.get("/docs/%2e%2e/app.py").status_code == 404
+
+
+def test_every_route_is_in_the_guide(openapi: dict[str, Any]) -> None:
+    """docs/api.md names every path there is."""
+    guide = (ROOT / "docs/api.md").read_text()
+    assert [path for path in openapi["paths"] if f"{path}`" not in guide] == []
