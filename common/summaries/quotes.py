@@ -9,6 +9,7 @@ end within a word ("able to pay" is not in "unable to pay"), where the script se
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 MIN_QUOTE = 12
 """The least length of a quote, in compared characters, unless it is the whole answer: `it is` proves nothing."""
@@ -46,9 +47,10 @@ def too_short(quote: str, answer: str) -> bool:
     return len(wanted) < MIN_QUOTE and wanted != comparable(answer)[0].strip(" \"'")
 
 
-def comparable(text: str) -> tuple[str, list[int]]:
+@lru_cache(maxsize=2048)
+def comparable(text: str) -> tuple[str, tuple[int, ...]]:
     """The text as it is compared, and for each of its characters the index of the one it comes from in
-    the composed (NFC) text."""
+    the composed (NFC) text. Kept, because every quote in doubt is looked for in every answer of its portion."""
     characters: list[str] = []
     places: list[int] = []
     for place, character in enumerate(unicodedata.normalize("NFC", text)):
@@ -63,7 +65,7 @@ def comparable(text: str) -> tuple[str, list[int]]:
     if characters and characters[-1] == " ":
         characters.pop()
         places.pop()
-    return "".join(characters), places
+    return "".join(characters), tuple(places)
 
 
 def _within_word(text: str, at: int) -> bool:

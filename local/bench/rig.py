@@ -101,6 +101,8 @@ class Rig:
         with PeakMemory(self.stack.pids) as peak:
             job = self.wait(self.post(path, body)["id"])
         counted = self.counters()
+        cpu = cpu_seconds(family(self.stack.pids())) - cpu
+        self.settle()
         if job["state"] != "completed":
             raise RuntimeError(f"the job ended as {job['state']}: {job['reasons']}")
         wall = datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["created_at"])
@@ -109,9 +111,17 @@ class Rig:
             wall=wall.total_seconds(),
             calls=counted["endpoints"].get("generateContent", 0),
             duplicates=counted["duplicates"],
-            cpu=cpu_seconds(family(self.stack.pids())) - cpu,
+            cpu=cpu,
             peak_memory=peak.bytes,
         )
+
+    def settle(self) -> None:
+        """Waits for the analyses that finished jobs have set going, so that they do not weigh on what comes next."""
+        open_jobs = True
+        while open_jobs:
+            time.sleep(POLL_SECONDS)
+            jobs = requests.get(f"{self.stack.url}/api/v1/jobs?limit=5", timeout=60).json()["items"]
+            open_jobs = any(job["finished_at"] is None for job in jobs)
 
     def wait(self, job_id: str) -> Mapping[str, Any]:
         """The job once it has ended."""
