@@ -83,8 +83,10 @@ class Services:
     def prove(self) -> Prove:
         """The proof that push requests and schedules carry, where one is asked for."""
         s = self.settings
-        if not (s.push_audience and s.push_service_account):
+        if s.push_audience is None:
             return _no_proof
+        if s.push_service_account is None:
+            raise Misconfigured("set SIGHT_PUSH_SERVICE_ACCOUNT as well: anyone can have a token made for an audience")
         from common.bus.oidc import TokenProof
 
         return TokenProof(audience=s.push_audience, service_account=s.push_service_account)
