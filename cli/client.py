@@ -53,7 +53,11 @@ class Client:
 
     def post(self, path: str, body: Any = None) -> Any:
         """Does something, once. Raises `Dropped` when the answer got lost: whether it was done is then not known."""
-        return self.ask("POST", path, body={} if body is None else body, repeatable=False).body
+        try:
+            return self.ask("POST", path, body={} if body is None else body, repeatable=False).body
+        except Dropped as error:
+            hint = "It may have been done all the same: look before you repeat it."
+            raise Dropped(error.message, hint=hint) from error
 
     def start(self, path: str, body: Any, *, idempotency_key: str | None = None) -> Any:
         """Starts a job, once however often the request has to be sent: the server knows it by its key."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cli.errors import DONE, Problem
+from cli.errors import DONE, CommandError, Problem
 from cli.progress import JobEnded, exit_code_of, show_progress
 from cli.run_files import group_body, panel_body
 from cli.watch import follow
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 2.0
-REVIEW_STARTS_WITHIN_SECONDS = 60.0
+STARTS_WITHIN_SECONDS = 120.0
+"""How long the server may take to start what follows a job by itself."""
 RECENT_JOBS = 50
 
 
@@ -96,25 +97,47 @@ def finish_summary(
     group_id: str,
     *,
     sleep: Callable[[float], None] = time.sleep,
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Waits for the analysis of a finished group and returns it with its job (None where there is none).
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Waits for a group and its analysis, and returns the analysis (None where making it failed) and its job
+    (None where it is not known).
 
-    The server starts it by itself once the group has ended. Raises `Problem` when there will be none.
+    The server starts it by itself once the group has ended. Raises `Problem` when there will be none, and
+    `CommandError` when the server does not start it in time.
     """
-    wait = FIRST_WAIT_SECONDS
-    while True:
+    try:
         summary = client.get(f"/focus-groups/{group_id}/summary")
-        if summary["state"] != "waiting":
-            break
-        sleep(wait)
-        wait = min(LONGEST_WAIT_SECONDS, wait * 1.5)
-    job = None
-    if summary["state"] == "running":
+        if summary["state"] == "waiting":
+            group = client.get(f"/focus-groups/{group_id}")
+            if group["state"] == "running":
+                finish(client, screen, group["job_id"])
+        wait, latest = FIRST_WAIT_SECONDS, clock() + STARTS_WITHIN_SECONDS
+        while summary["state"] == "waiting":
+            if clock() > latest:
+                hint = "`sight dead-letters list` shows whether a message was given up."
+                raise CommandError("the server has not started the analysis", hint=hint)
+            sleep(wait)
+            wait = min(LONGEST_WAIT_SECONDS, wait * 1.5)
+            summary = client.get(f"/focus-groups/{group_id}/summary")
+        if summary["state"] != "running":
+            return summary, client.get(f"/jobs/{summary['job_id']}") if summary["job_id"] else None
         job = finish(client, screen, summary["job_id"])
-        summary = client.get(f"/focus-groups/{group_id}/summary")
-    elif summary["job_id"]:
-        job = client.get(f"/jobs/{summary['job_id']}")
-    return summary, job
+        return client.get(f"/focus-groups/{group_id}/summary"), job
+    except Problem as problem:
+        failed = _failed_summary(client, group_id) if problem.code == "summary_not_found" else None
+        if failed is None:
+            raise
+        return None, failed
+
+
+def _failed_summary(client: Client, group_id: str) -> dict[str, Any] | None:
+    """The job that tried to analyse a group in vain, if there was one."""
+    project_id = client.get(f"/focus-groups/{group_id}")["project_id"]
+    for job in client.pages("/jobs", limit=RECENT_JOBS, project_id=project_id):
+        if job["kind"] == "summary" and job["subject_id"] == group_id:
+            found: dict[str, Any] = client.get(f"/jobs/{job['id']}")
+            return found
+    return None
 
 
 def finish_review(
@@ -127,7 +150,7 @@ def finish_review(
 ) -> dict[str, Any] | None:
     """Waits for the review of a finished panel, which marks its duplicates, and returns its job; None when the
     server does not start one in time, as it does by itself."""
-    wait, latest = FIRST_WAIT_SECONDS, clock() + REVIEW_STARTS_WITHIN_SECONDS
+    wait, latest = FIRST_WAIT_SECONDS, clock() + STARTS_WITHIN_SECONDS
     while clock() < latest:
         for job in client.pages("/jobs", limit=RECENT_JOBS, project_id=panel_job["project_id"]):
             if job["kind"] == "panel_review" and job["subject_id"] == panel_job["id"]:
@@ -135,6 +158,15 @@ def finish_review(
         sleep(wait)
         wait = min(LONGEST_WAIT_SECONDS, wait * 1.5)
     return None
+
+
+def require_review(client: Client, screen: Screen, panel_job: dict[str, Any]) -> None:
+    """Waits until the duplicates of a panel are known. Raises `CommandError` when they will not be."""
+    review = finish_review(client, screen, panel_job)
+    if review is None:
+        hint = f"Ask the panel without it: sight group create FILE --panel {panel_job['id']}"
+        raise CommandError("the server has not started the review that finds duplicates", hint=hint)
+    require_all(review)
 
 
 def question_texts(client: Client, group_id: str) -> list[str]:

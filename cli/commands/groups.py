@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.errors import Problem, WrongUsage
+from cli.errors import CommandError, WrongUsage
 from cli.options import Json, Key, Limit, Project, RunPath, Wait, client_of
 from cli.projects import ensure_project, find_project
 from cli.screen import open_screen
@@ -51,9 +51,12 @@ def create(
         raise WrongUsage("say who is asked: give --panel, or --persona for each", hint="See `sight jobs list`.")
     screen, client = open_screen(), client_of(ctx)
     wanted, part = parse_group(read_document(file))
-    project_id = (
-        ensure_project(client, wanted.project) if wanted.project and project is None else find_project(client, project)
-    )["id"]
+    if panel and project is None:  # the panel is asked where it is
+        project_id = client.get(f"/jobs/{panel}")["project_id"]
+    elif wanted.project and project is None:
+        project_id = ensure_project(client, wanted.project)["id"]
+    else:
+        project_id = find_project(client, project)["id"]
     job = start_group(
         client,
         project_id,
@@ -77,7 +80,8 @@ def create(
         screen.json({"job": job, "focus_group_id": job["subject_id"], "summary": summary})
     else:
         screen.out.print(f"focus group {job['subject_id']}", markup=False)
-        show_summary(screen, prepare_summary(summary))
+        if summary is not None:
+            show_summary(screen, prepare_summary(summary))
     require_all(*(each for each in (job, summary_job) if each is not None))
 
 
@@ -172,9 +176,9 @@ def summary(
         found = client.get(f"/focus-groups/{group_id}/summary")
     if as_json:
         screen.json(found)
-    elif found["report"] is None:
-        raise Problem(202, {"detail": f"there is no analysis yet: {found['reason'] or found['state']}"})
-    else:
+    elif found is not None and found["report"] is None:
+        raise CommandError(f"there is no analysis yet: {found['reason'] or found['state']}")
+    elif found is not None:
         show_summary(screen, prepare_summary(found, quotes=quotes))
     if job is not None:
         require_all(job)

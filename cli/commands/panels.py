@@ -102,8 +102,8 @@ def show(
 
 
 def _wanted(file: Path | None, audience: str | None, options: Mapping[str, object]) -> tuple[PanelFile, Part | None]:
-    from cli.documents import read_document
-    from cli.run_files import PanelFile, PanelPart, parse_panel
+    from cli.documents import Document, read_document
+    from cli.run_files import parse_panel
 
     if (file is None) == (audience is None):
         raise WrongUsage("say which audience: give a file, or --audience", hint="`sight audiences list` shows them.")
@@ -111,4 +111,4 @@ def _wanted(file: Path | None, audience: str | None, options: Mapping[str, objec
         return parse_panel(read_document(file), options)
     if "size" not in options:
         raise WrongUsage("say how many personas with --size")
-    return PanelFile(panel=PanelPart.model_validate({"audience": audience, **options})), None
+    return parse_panel(Document("the options", {"audience": audience, **options}, None))[0], None

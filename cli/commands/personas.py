@@ -42,8 +42,12 @@ def list_personas(
     sight personas list --segment "age:18-24" --segment gender:Kobieta --json
     """
     screen, client = open_screen(), client_of(ctx)
+    if panel and project is None:
+        project_id = client.get(f"/jobs/{panel}")["project_id"]
+    else:
+        project_id = find_project(client, project)["id"]
     found = client.pages(
-        f"/projects/{find_project(client, project)['id']}/personas",
+        f"/projects/{project_id}/personas",
         limit=limit,
         job_id=panel,
         segment=segment or None,

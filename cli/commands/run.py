@@ -38,9 +38,9 @@ def run(
     from cli.workflow import (
         estimates_of,
         finish,
-        finish_review,
         finish_summary,
         require_all,
+        require_review,
         require_something,
         start_group,
         start_panel,
@@ -55,7 +55,7 @@ def run(
     panel_job = finish(client, screen, panel_job["id"])
     require_something(panel_job)
     if wanted.group.without_duplicates:
-        finish_review(client, screen, panel_job)
+        require_review(client, screen, panel_job)
     group_job = start_group(
         client,
         home["id"],
@@ -74,7 +74,8 @@ def run(
         screen.json(found | {"jobs": jobs})
     else:
         show_panel(screen, panel)
-        show_summary(screen, prepare_summary(summary))
+        if summary is not None:
+            show_summary(screen, prepare_summary(summary))
         screen.note(f"Read what was said: sight transcript {group_job['subject_id']}")
         screen.note(f"Keep it:            sight export {group_job['subject_id']} -o DIR")
     require_all(*(job for job in jobs.values() if job is not None))

@@ -67,6 +67,7 @@ def serve_run(api: FakeApi, *, panel_state: str = "completed", group_state: str 
         items={"done": 4} if group_state == "completed" else lost,
     )
     summary_job = job(id=SUMMARY_JOB, kind="summary", state="completed", items={"total": 1, "done": 1})
+    group = {"id": GROUP, "project_id": PROJECT, "job_id": group_job["id"], "state": group_state}
     api.on("POST", "/estimates/personas", Say(estimate()))
     api.on("POST", "/estimates/focus-groups", Say(estimate()))
     api.on("GET", "/projects", page())
@@ -77,6 +78,7 @@ def serve_run(api: FakeApi, *, panel_state: str = "completed", group_state: str 
     api.on("POST", f"/projects/{PROJECT}/focus-groups", Say(group_job | {"state": "running"}, 202))
     api.on("GET", f"/jobs/{group_job['id']}", Say(group_job))
     api.on("GET", f"/jobs/{SUMMARY_JOB}", Say(summary_job))
+    api.on("GET", f"/focus-groups/{GROUP}", Say(group))
     api.on(
         "GET",
         f"/focus-groups/{GROUP}/summary",
@@ -120,6 +122,36 @@ def test_a_partial_run_shows_what_there_is_and_says_so(api: FakeApi, sight: Sigh
     assert "“quote 0”" in out
     assert "Answers: partial, 3 of 4 done, 1 failed" in err
     assert "sight jobs retry" in err
+
+
+@pytest.mark.parametrize("slowly", [True, False])
+def test_a_run_whose_analysis_fails_keeps_the_rest(api: FakeApi, sight: Sight, run_file: Path, slowly: bool) -> None:
+    """What was made is shown, and the failure is told."""
+    serve_run(api)
+    reasons = [{"code": "llm_refused", "detail": "the model refused", "items": 1}]
+    failed = job(id=SUMMARY_JOB, kind="summary", state="failed", items={"total": 1, "failed": 1}, reasons=reasons)
+    api.on("GET", f"/jobs/{SUMMARY_JOB}", Say(failed))
+    api.on("GET", "/jobs", page(failed | {"subject_id": GROUP, "reasons": []}))
+    under_way = [Say(summary(state="running", report=None, job_id=SUMMARY_JOB), 202)] if slowly else []
+    gone = Say({"code": "summary_not_found", "detail": "there is no summary (failed): the model refused"}, 404)
+    api.on("GET", f"/focus-groups/{GROUP}/summary", *under_way, gone)
+    code, out, err = sight("run", str(run_file), "--json")
+    assert code == 1
+    assert json.loads(out)["summary"] is None
+    assert "Analysis: failed, 0 of 1 done, 1 failed; 1 x the model refused (llm_refused)" in err
+
+
+def test_duplicates_are_left_out_once_they_are_known(api: FakeApi, sight: Sight, run_file: Path) -> None:
+    """A group without duplicates waits for the review of the panel, and is not asked when that fails."""
+    serve_run(api)
+    run_file.write_text(RUN + "  without_duplicates: true\n")
+    review = job(id=JOB.replace("a", "f"), kind="panel_review", subject_id=JOB, state="failed", items={"failed": 1})
+    api.on("GET", "/jobs", page(), page(review))
+    api.on("GET", f"/jobs/{review['id']}", Say(review))
+    code, _, err = sight("run", str(run_file))
+    assert code == 1
+    assert "Panel review: failed" in err
+    assert api.asked_for(f"/projects/{PROJECT}/focus-groups") == []
 
 
 def test_a_failed_panel_is_asked_nothing(api: FakeApi, sight: Sight, run_file: Path) -> None:
@@ -185,6 +217,8 @@ def test_a_panel_can_be_made_from_the_catalogue(api: FakeApi, sight: Sight) -> N
         ("panel", "create"),
         ("panel", "create", "--audience", "gen-z"),
         ("panel", "create", "--audience", "gen-z", "--size", "1"),
+        ("panel", "create", "--audience", " ", "--size", "5"),
+        ("panel", "create", "--audience", "gen-z", "--size", "5", "--seed", "9007199254740993"),
         ("group", "create", "f.yaml"),
         ("dead-letters", "replay"),
         ("export", GROUP),
@@ -276,6 +310,8 @@ def test_no_analysis_is_said_by_exit_code_and_words(api: FakeApi, sight: Sight) 
     """A group without a summary is a refusal, not an empty summary."""
     gone = {"code": "summary_not_found", "detail": "there is no summary (none): the focus group was cancelled"}
     api.on("GET", f"/focus-groups/{GROUP}/summary", Say(gone, 404))
+    api.on("GET", f"/focus-groups/{GROUP}", Say({"id": GROUP, "project_id": PROJECT}))
+    api.on("GET", "/jobs", page())
     code, out, err = sight("summary", GROUP)
     assert (code, out) == (1, "")
     assert "the focus group was cancelled" in err
