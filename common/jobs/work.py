@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from common.database.engine import autocommit
 from common.errors import SightError
@@ -23,12 +25,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 RECORD_SECONDS = 10.0
 """What of a lease is kept for recording the result."""
 
 Perform = Callable[[Claim, Calls, float], Effect]
 """Makes an item's result: takes the claim, the log for the calls it makes, and the `time.monotonic()`
 instant by which it must be done; returns the SQL that writes the result."""
+
+RECONNECT_SECONDS = 0.5
+"""How long to wait before trying again to record what became of an item while the database is away."""
 
 
 def work(
@@ -55,38 +62,70 @@ def work(
     if claim is None:
         return
     calls = Calls()
+    lease_end = time.monotonic() + KINDS[kind].lease_seconds
     if claim.attempts > MAX_ATTEMPTS:
-        _fail(claim, calls, engine, relay, code="worker_lost", reason="the worker died each time it was tried")
+        _fail(
+            claim, calls, lease_end, engine, relay, code="worker_lost", reason="the worker died each time it was tried"
+        )
         return
-    deadline = time.monotonic() + min(claim.seconds_left, KINDS[kind].lease_seconds - RECORD_SECONDS)
+    deadline = min(time.monotonic() + claim.seconds_left, lease_end - RECORD_SECONDS)
     try:
         effect = perform(claim, calls, deadline)
     except SightError as error:
-        _give_back(claim, calls, error, engine, relay)
+        _give_back(claim, calls, lease_end, error, engine, relay)
         return
     except Exception:
-        outcomes.release(engine, claim, code="internal", reason="an unexpected error", calls=calls.made)
+        _persist(
+            lambda: outcomes.release(engine, claim, code="internal", reason="an unexpected error", calls=calls.made),
+            until=lease_end,
+        )
         raise
-    pending = outcomes.finish(engine, claim, effect, calls.made)
+    pending = _persist(lambda: outcomes.finish(engine, claim, effect, calls.made), until=lease_end)
     if pending is None:
         log.warning("lease_lost", item_id=str(claim.item_id), token=claim.token)
         return
     relay.send(pending)
 
 
-def _give_back(claim: Claim, calls: Calls, error: SightError, engine: Engine, relay: Relay) -> None:
+def _give_back(claim: Claim, calls: Calls, lease_end: float, error: SightError, engine: Engine, relay: Relay) -> None:
     counted = not isinstance(error, RateLimited)
     if not error.retryable or (counted and claim.attempts >= MAX_ATTEMPTS):
-        _fail(claim, calls, engine, relay, code=error.code, reason=error.detail)
+        _fail(claim, calls, lease_end, engine, relay, code=error.code, reason=error.detail)
         return
-    outcomes.release(engine, claim, code=error.code, reason=error.detail, calls=calls.made, counted=counted)
+    _persist(
+        lambda: outcomes.release(
+            engine, claim, code=error.code, reason=error.detail, calls=calls.made, counted=counted
+        ),
+        until=lease_end,
+    )
     raise error
 
 
-def _fail(claim: Claim, calls: Calls, engine: Engine, relay: Relay, *, code: str, reason: str) -> None:
-    pending = outcomes.fail(engine, claim, code=code, reason=reason, calls=calls.made)
+def _fail(
+    claim: Claim, calls: Calls, lease_end: float, engine: Engine, relay: Relay, *, code: str, reason: str
+) -> None:
+    pending = _persist(
+        lambda: outcomes.fail(engine, claim, code=code, reason=reason, calls=calls.made), until=lease_end
+    )
     log.warning("item_failed", item_id=str(claim.item_id), job_id=str(claim.job_id), code=code, reason=reason)
     relay.send(pending or [])
+
+
+def _persist(record: Callable[[], T], *, until: float) -> T:
+    """Records an outcome, and tries again while the database cannot be reached and the lease lasts.
+
+    Otherwise a restart of the server would cost every call under way, and each item the rest of its lease. A
+    claim records once: a repeat of what had arrived after all changes nothing, and its events are in the outbox.
+    """
+    while True:
+        try:
+            return record()
+        except (DBAPIError, PoolTimeout) as error:
+            lost = isinstance(error, PoolTimeout) or error.connection_invalidated
+            if not lost or time.monotonic() + RECONNECT_SECONDS >= until:
+                raise
+            log.info("database_awaited", error=type(error).__name__)
+        time.sleep(RECONNECT_SECONDS)
 
 
 def _stop_for_budget(
