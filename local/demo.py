@@ -150,7 +150,9 @@ def _tell(screen: Screen, client: Client, running: Stack, document: Document, ru
     _heading(screen, f"2. A focus group of {len(run.group.questions)} questions: {run.group.name}")
     _show_transcripts(screen, client, group_job)
     _heading(screen, "3. The analysis: every insight with the answers it rests on")
-    if summary is not None:
+    if summary is None:
+        screen.out.print("There is none; why is said at the end.")
+    else:
         show_summary(screen, prepare_summary(summary), segments=False)
     _heading(screen, "4. What it took")
     jobs = [job for job in (panel_job, group_job, summary_job) if job is not None]
