@@ -21,6 +21,8 @@ SUFFICIENT = 1e-6
 """Residual that is no contradiction but slow convergence, where shares are tiny: a thousandth of a seat among a
 thousand, which rounding puts right."""
 MAX_SWEEPS = 2000
+MAX_UPDATES = 1_500_000_000
+"""Cells touched before fitting ends where it is: some ten seconds. What it misses by then is reported or refused."""
 STRIDE = 25
 """Progress is judged every so many sweeps."""
 STALLED = 0.9
@@ -154,10 +156,12 @@ def _sweep(joint: _Joint, tables: Sequence[Table]) -> int:
     homes: dict[int, list[Table]] = {}
     for table in tables:
         homes.setdefault(joint.home(table), []).append(table)
+    updates = sum(len(joint.shares[place]) * len(members) for place, members in homes.items())
+    limit = max(2 * STRIDE, min(MAX_SWEEPS, MAX_UPDATES // updates))
     older = newer = [shares.copy() for shares in joint.shares]
     next_snapshot = STRIDE
     before = np.inf
-    for sweep in range(1, MAX_SWEEPS + 1):
+    for sweep in range(1, limit + 1):
         for place, members in sorted(homes.items()):
             for table in members:
                 joint.scale(place, table.dimensions, table.shares)
@@ -179,4 +183,4 @@ def _sweep(joint: _Joint, tables: Sequence[Table]) -> int:
             older, newer = newer, [shares.copy() for shares in joint.shares]
             next_snapshot = 2 * sweep
         before = residual
-    return MAX_SWEEPS
+    return limit
