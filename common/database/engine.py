@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from pg8000.exceptions import Error as DriverError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DisconnectionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.pool import ConnectionPoolEntry
 
 POOL_WAIT_SECONDS = 10.0
@@ -62,6 +64,7 @@ def _engine(
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=POOL_WAIT_SECONDS, **options)
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _test_if_rested)
+    event.listen(engine, "handle_error", _drop_if_interrupted)
     return engine
 
 
@@ -94,3 +97,11 @@ def _test_if_rested(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -
         raise DisconnectionError("the connection was lost while it rested") from error
     finally:
         cursor.close()
+
+
+def _drop_if_interrupted(context: ExceptionContext) -> None:
+    # pg8000 binds values between two messages. One that it cannot write, such as a lone surrogate, leaves an
+    # answer on its way, which whoever has the connection next would read as theirs.
+    if context.execution_context is not None and not isinstance(context.original_exception, DriverError):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
