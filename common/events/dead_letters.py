@@ -14,12 +14,15 @@ from common.bus.port import Bus, Delivery, Message
 from common.bus.topology import SUBSCRIPTIONS
 from common.errors import Conflict, NotFound
 from common.ids import new_id
+from common.text import storable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 SOURCE_SUBSCRIPTION = "CloudPubSubDeadLetterSourceSubscription"
 SOURCE_ATTEMPTS = "CloudPubSubDeadLetterSourceDeliveryCount"
+MAX_COUNT = 2**31 - 1
+"""The greatest number the column takes."""
 
 
 class DeadLetterNotFound(NotFound):
@@ -54,7 +57,7 @@ class DeadLetterView(BaseModel):
 def record(engine: Engine, workspace_id: UUID, delivery: Delivery, *, code: str, cause: str) -> None:
     """Keeps a message and why it could not be handled. One that was dead-lettered by the bus is kept under
     the subscription it failed on."""
-    attributes = dict(delivery.attributes)
+    attributes: dict[str, str] = storable(dict(delivery.attributes))
     with engine.begin() as connection:
         connection.execute(
             text("""
@@ -66,13 +69,13 @@ def record(engine: Engine, workspace_id: UUID, delivery: Delivery, *, code: str,
             {
                 "id": new_id(),
                 "workspace": workspace_id,
-                "subscription": attributes.get(SOURCE_SUBSCRIPTION, delivery.subscription),
-                "message": delivery.message_id,
+                "subscription": attributes.get(SOURCE_SUBSCRIPTION, storable(delivery.subscription)),
+                "message": storable(delivery.message_id),
                 "data": delivery.data,
-                "attributes": json.dumps(attributes).replace("\\u0000", "\\ufffd"),
-                "attempts": int(attributes.get(SOURCE_ATTEMPTS, delivery.attempt)),
+                "attributes": json.dumps(attributes),
+                "attempts": _attempts(delivery),
                 "code": code,
-                "cause": cause.replace("\x00", "\ufffd"),
+                "cause": storable(cause),
             },
         )
 
@@ -110,6 +113,13 @@ def replay(engine: Engine, bus: Bus, workspace_id: UUID, dead_letter_id: UUID) -
             text("UPDATE dead_letters SET replayed_at = now() WHERE id = :id RETURNING *"), {"id": dead_letter_id}
         ).one()
         return _view(updated)
+
+
+def _attempts(delivery: Delivery) -> int:
+    """How often the message was delivered. Anyone who may publish may set the attribute, to anything."""
+    counted = delivery.attributes.get(SOURCE_ATTEMPTS, "")
+    known = counted.isascii() and counted.isdecimal() and len(counted) <= len(str(MAX_COUNT))
+    return min(int(counted) if known else delivery.attempt, MAX_COUNT)
 
 
 def _view(row: Any) -> DeadLetterView:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from common.bus.envelope import parse_push
 from common.bus.port import Delivery
-from common.errors import Malformed, SightError, Unauthenticated
+from common.errors import Malformed, SightError, Unauthenticated, Unavailable
 from common.events import dead_letters
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Headers(Protocol):
 
 
 Prove = Callable[[str | None], None]
-"""Takes the Authorization header and raises `Unauthenticated` unless it proves the sender."""
+"""Takes the Authorization header and raises `Unauthenticated` unless it proves the sender, or `Unavailable`
+when that cannot be told now."""
 
 ACKNOWLEDGED = ("", 204)
 
@@ -55,10 +56,9 @@ class Receiver:
         503 asks for redelivery with backoff, 401 refuses a sender that proves nothing. An unexpected
         error is logged and answered 500, which the bus retries as well, up to its limit.
         """
-        try:
-            self.prove(headers.get("Authorization"))
-        except Unauthenticated as error:
-            return error.detail, error.status
+        refused = self._refusal(headers)
+        if refused is not None:
+            return refused
         try:
             delivery = parse_push(body)
         except Malformed as error:
@@ -70,15 +70,22 @@ class Receiver:
 
     def bury(self, body: bytes, headers: Headers) -> tuple[str, int]:
         """Keeps a message the bus gave up on as a dead letter."""
-        try:
-            self.prove(headers.get("Authorization"))
-        except Unauthenticated as error:
-            return error.detail, error.status
+        refused = self._refusal(headers)
+        if refused is not None:
+            return refused
         try:
             delivery = parse_push(body)
         except Malformed as error:
             return self._bury(_unreadable(body), error.code, error.detail)
         return self._bury(delivery, "attempts_exhausted", "delivered as often as it may be, and never handled")
+
+    def _refusal(self, headers: Headers) -> tuple[str, int] | None:
+        try:
+            self.prove(headers.get("Authorization"))
+        except (Unauthenticated, Unavailable) as error:
+            log.warning("push_refused", code=error.code, detail=error.detail)
+            return error.detail, error.status
+        return None
 
     def _handle(self, delivery: Delivery, reads: TypeAdapter[Any], handle: Callable[[Any], None]) -> tuple[str, int]:
         try:

@@ -1,0 +1,202 @@
+"""Push requests, and what becomes of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from common.bus.envelope import to_push
+from common.bus.port import BusUnavailable, Delivery
+from common.errors import InvalidInput, NotFound, Unauthenticated, Unavailable
+from common.events.dead_letters import DeadLetterView, list_dead_letters
+from common.events.models import EVENT, AnyEvent, JobAccepted
+from common.events.receive import Receiver
+from common.ids import new_id
+from common.settings import LOCAL_WORKSPACE
+
+EVENT_JSON = JobAccepted(workspace_id=LOCAL_WORKSPACE, job_id=new_id()).model_dump_json().encode()
+SUBSCRIPTION = "projects/p/subscriptions/sight-jobs-fan-out"
+Handle = Callable[[AnyEvent], None]
+
+
+def no_proof(_authorization: str | None) -> None:
+    """Lets everyone in."""
+
+
+@dataclass
+class Inbox:
+    """Pushes to a receiver, and keeps what it handed on."""
+
+    engine: Engine
+    receiver: Receiver
+    handled: list[AnyEvent] = field(default_factory=list)
+
+    def push(
+        self, data: bytes = EVENT_JSON, handle: Callable[[AnyEvent], None] | None = None, **attributes: str
+    ) -> int:
+        """Pushes a message and returns the status of the answer."""
+        return self.post(to_push(Delivery("m1", SUBSCRIPTION, data, attributes, attempt=2)), handle)
+
+    def post(self, body: bytes, handle: Handle | None = None, **headers: str) -> int:
+        """Posts a body and returns the status of the answer."""
+        return self.receiver.receive(body, headers, EVENT, handle or self.handled.append)[1]
+
+    def buried(self) -> list[DeadLetterView]:
+        """The dead letters, newest first."""
+        with self.engine.connect() as connection:
+            return list_dead_letters(connection, LOCAL_WORKSPACE, limit=10, before=None)
+
+
+@pytest.fixture
+def inbox(engine: Engine) -> Inbox:
+    """A receiver that asks for no proof."""
+    return Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, no_proof))
+
+
+def raising(error: Exception) -> Handle:
+    """A handler that fails."""
+
+    def handle(_event: AnyEvent) -> None:
+        raise error
+
+    return handle
+
+
+def test_an_event_is_handled_and_acknowledged(inbox: Inbox) -> None:
+    """The handler gets the event as what it is, once."""
+    assert inbox.push() == 204
+    assert inbox.handled == [EVENT.validate_json(EVENT_JSON)]
+    assert inbox.buried() == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\x00", b"[]", b"{}", b'{"message": {"messageId": "1", "data": "?"}, "subscription": "s"}']
+)
+def test_a_malformed_envelope_is_a_dead_letter(inbox: Inbox, body: bytes) -> None:
+    """What is no push request at all is kept as it came, and never comes again."""
+    assert inbox.post(body) == 204
+    (letter,) = inbox.buried()
+    assert (letter.cause_code, letter.data) == ("malformed", body.decode(errors="replace"))
+    assert inbox.handled == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not json",
+        b"{\xff}",
+        b'{"type": "sight.nonsense.v1"}',
+        json.dumps(json.loads(EVENT_JSON) | {"nul\x00": 1}).encode(),
+        json.dumps(json.loads(EVENT_JSON) | {"job_id": "seven"}).encode(),
+    ],
+)
+def test_what_is_no_event_is_a_dead_letter(inbox: Inbox, data: bytes) -> None:
+    """Unknown types, unknown fields and wrong values are told apart by the cause, which quotes no input."""
+    assert inbox.push(data, colour="blue") == 204
+    (letter,) = inbox.buried()
+    assert (letter.cause_code, letter.subscription, letter.message_id, letter.attempts) == (
+        "malformed_event",
+        "sight-jobs-fan-out",
+        "m1",
+        2,
+    )
+    assert letter.attributes == {"colour": "blue"}
+    assert letter.cause
+    assert "seven" not in letter.cause
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(NotFound("there is no job 7"), "not_found"), (InvalidInput.of("x", "bad"), "invalid_input")]
+)
+def test_what_can_never_succeed_is_a_dead_letter(inbox: Inbox, error: Exception, code: str) -> None:
+    """An event that names what does not exist, or asks for the impossible, is kept with the reason."""
+    assert inbox.push(handle=raising(error)) == 204
+    assert [(letter.cause_code, letter.cause) for letter in inbox.buried()] == [(code, str(error))]
+
+
+@pytest.mark.parametrize("error", [Unavailable("busy"), BusUnavailable("down")])
+def test_what_may_pass_comes_again(inbox: Inbox, error: Exception) -> None:
+    """503 has the bus deliver the message again, later."""
+    assert inbox.push(handle=raising(error)) == 503
+    assert inbox.buried() == []
+
+
+def test_a_lost_database_has_the_event_come_again(inbox: Inbox, dead_engine: Engine) -> None:
+    """Whatever the handler was about to do, it is tried again when the database is back."""
+
+    def handle(_event: AnyEvent) -> None:
+        with dead_engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    assert inbox.push(handle=handle) == 503
+    assert inbox.buried() == []
+
+
+@pytest.mark.parametrize("body", [b"{}", to_push(Delivery("m1", SUBSCRIPTION, b"nonsense", {}))])
+def test_a_dead_letter_that_cannot_be_kept_comes_again(dead_engine: Engine, body: bytes) -> None:
+    """A message is acknowledged only once it is safe."""
+    assert Inbox(dead_engine, Receiver(dead_engine, LOCAL_WORKSPACE, no_proof)).post(body) == 503
+
+
+def test_an_unexpected_error_is_not_hidden(inbox: Inbox) -> None:
+    """500 has the message come again as well, and is seen in the figures of the service."""
+    assert inbox.push(handle=raising(RuntimeError("a bug"))) == 500
+    assert inbox.buried() == []
+
+
+@pytest.mark.parametrize(("error", "status"), [(Unauthenticated("no token"), 401), (Unavailable("no keys"), 503)])
+def test_a_sender_that_is_not_proved_reaches_nothing(engine: Engine, error: Exception, status: int) -> None:
+    """A missing proof is refused, one that cannot be examined now is asked for again, and neither leaves a trace."""
+    seen: list[str | None] = []
+
+    def prove(authorization: str | None) -> None:
+        seen.append(authorization)
+        raise error
+
+    guarded = Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, prove))
+    body = to_push(Delivery("m1", SUBSCRIPTION, EVENT_JSON, {}))
+    assert guarded.post(body) == status
+    assert guarded.receiver.bury(body, {"Authorization": "Bearer x"})[1] == status
+    assert seen == [None, "Bearer x"]
+    assert guarded.handled == []
+    assert guarded.buried() == []
+
+
+def test_what_the_bus_gave_up_on_is_kept_under_where_it_failed(inbox: Inbox) -> None:
+    """A dead-lettered message names the subscription it failed on and how often it was tried there."""
+    attributes = {
+        "CloudPubSubDeadLetterSourceSubscription": "sight-answers-answer",
+        "CloudPubSubDeadLetterSourceDeliveryCount": "10",
+    }
+    body = to_push(Delivery("m1", "sight-dead-letters-record", EVENT_JSON, attributes))
+    assert inbox.receiver.bury(body, {})[1] == 204
+    (letter,) = inbox.buried()
+    assert (letter.cause_code, letter.subscription, letter.attempts) == (
+        "attempts_exhausted",
+        "sight-answers-answer",
+        10,
+    )
+
+
+@pytest.mark.parametrize("count", ["", "many", "-1", "²", "9" * 30, "2147483648"])
+def test_no_attribute_keeps_a_message_from_being_kept(inbox: Inbox, count: str) -> None:
+    """Who publishes may set any attribute to anything: what makes no sense is passed over or replaced."""
+    attributes = {
+        "CloudPubSubDeadLetterSourceDeliveryCount": count,
+        "CloudPubSubDeadLetterSourceSubscription": "a\x00b",
+        "nul\x00": "\\u0000 \x00",
+    }
+    message = {"messageId": "m\x00", "attributes": attributes, "data": base64.b64encode(b"\x00").decode()}
+    body: dict[str, Any] = {"message": message, "subscription": "s\x00", "deliveryAttempt": 10**12}
+    assert inbox.receiver.bury(json.dumps(body).encode(), {})[1] == 204
+    (letter,) = inbox.buried()
+    assert (letter.subscription, letter.message_id, letter.data) == ("a\ufffdb", "m\ufffd", "\x00")
+    assert letter.attributes["nul\ufffd"] == "\\u0000 \ufffd"
+    assert letter.attempts == 2**31 - 1
