@@ -19,7 +19,7 @@ from common.jobs.errors import JobNotOpen
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from common.events.outbox import Relay
+    from common.events.outbox import Pending, Relay
 
 log = structlog.get_logger()
 
@@ -39,23 +39,24 @@ class Swept:
 
 
 def sweep(engine: Engine, relay: Relay) -> Swept:
-    """One pass over everything that may have been left behind."""
+    """One pass over everything that may have been left behind. Raises `BusUnavailable` after all of it was
+    done but the publishing: leases and deadlines do not wait for the bus."""
     stale = outbox.stale(engine, STALE_OUTBOX_SECONDS, LIMIT)
-    relay.send(stale)
     with autocommit(engine) as connection:
         freed = leases.expire(connection)
-        stopped = _stop_overdue(connection, relay)
+        stopped, ended = _stop_overdue(connection)
     with engine.begin() as connection:
         asked = fan_out.ask_again(connection, STALE_READY_SECONDS, LIMIT)
-    relay.send(asked)
+    relay.send([*stale, *ended, *asked])
     swept = Swept(len(stale), freed, len(asked), stopped)
     if any((swept.published, swept.freed, swept.asked, swept.stopped)):
         log.info("swept", published=swept.published, freed=swept.freed, asked=swept.asked, stopped=swept.stopped)
     return swept
 
 
-def _stop_overdue(connection: Connection, relay: Relay) -> int:
-    """Stops jobs past their deadline, and finishes stopping those that have items nobody will work on."""
+def _stop_overdue(connection: Connection) -> tuple[int, list[Pending]]:
+    """Stops jobs past their deadline, and finishes stopping those that have items nobody will work on.
+    Returns how many there were and what is to be published."""
     rows = connection.execute(
         text("""
             SELECT id, workspace_id, coalesce(stop_reason, 'deadline') AS reason FROM jobs j
@@ -67,9 +68,10 @@ def _stop_overdue(connection: Connection, relay: Relay) -> int:
         """),
         {"limit": LIMIT},
     ).all()
+    pending: list[Pending] = []
     for row in rows:
         try:
-            relay.send(stops.stop(connection, row.workspace_id, row.id, row.reason))
+            pending += stops.stop(connection, row.workspace_id, row.id, row.reason)
         except JobNotOpen:
             continue
-    return len(rows)
+    return len(rows), pending
