@@ -53,5 +53,10 @@ lock: $(VENV)/.ready-dev ## resolve the requirements anew and write the locks
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
+docs: $(VENV)/.ready ## write the documents that are made from the code
+	@$(BIN)/python -m functions.api.export docs/openapi.json
+	@$(BIN)/python -m common.events.schemas docs
+	@$(BIN)/python -m common.settings_page docs/settings.md
+
 clean: ## remove what the stack keeps on this machine and what was built
 	@rm -rf .sight build

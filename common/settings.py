@@ -13,14 +13,33 @@ LOCAL_WORKSPACE = UUID("00000000-0000-7000-8000-000000000001")
 """The one workspace there is until accounts exist."""
 
 
+PLACEHOLDERS = frozenset(
+    {
+        "change-me",
+        "changeme",
+        "example",
+        "password",
+        "placeholder",
+        "replace-me",
+        "secret",
+        "xxx",
+        "your-api-key",
+    }
+)
+"""What stands in examples where a key belongs; `_` and `-` are alike, and so are cases and angle brackets."""
+
+
 class Settings(BaseSettings):
     """Everything that differs between one machine, a test and the cloud. Names in the environment
     carry the prefix `SIGHT_`, except those that other software already gave a name."""
 
-    model_config = SettingsConfigDict(env_prefix="SIGHT_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SIGHT_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     environment: Literal["development", "staging", "production"] = Field(
-        "development", description="Outside development the API refuses to start without an API key."
+        "development",
+        description="Outside development nothing starts without an API key, or with one copied from an example.",
     )
     api_key: SecretStr | None = Field(None, description="What callers send as `Authorization: Bearer ...`.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
@@ -87,8 +106,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _requires_a_key_outside_development(self) -> Self:
-        if self.environment != "development" and not (self.api_key and self.api_key.get_secret_value().strip()):
+        if self.environment == "development":
+            return self
+        key = self.api_key.get_secret_value().strip() if self.api_key else ""
+        if not key:
             raise ValueError("SIGHT_API_KEY must be set outside development")
+        if key.strip("<>").lower().replace("_", "-") in PLACEHOLDERS:
+            raise ValueError("SIGHT_API_KEY is a placeholder; outside development it must be a key of your own")
+        return self
+
+    @model_validator(mode="after")
+    def _proves_pushes_or_does_not(self) -> Self:
+        if bool(self.push_audience) != bool(self.push_service_account):
+            raise ValueError("SIGHT_PUSH_AUDIENCE and SIGHT_PUSH_SERVICE_ACCOUNT prove a push together: set both")
         return self
 
     @property

@@ -1,0 +1,125 @@
+"""Tests of the settings and of the page that lists them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from common.settings import Settings
+from common.settings_page import page, variables
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+    """The settings of an environment that holds nothing else."""
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Settings(_env_file=None)
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize(
+    "key", [None, "", "  ", "change-me", "CHANGE_ME", "changeme", "<your-api-key>", "your_api_key", "secret"]
+)
+def test_no_key_or_a_placeholder_is_refused_outside_development(
+    monkeypatch: pytest.MonkeyPatch, environment: str, key: str | None
+) -> None:
+    """Nothing that faces the world starts open, or with a key that everybody knows."""
+    given = {} if key is None else {"SIGHT_API_KEY": key}
+    with pytest.raises(ValidationError, match="SIGHT_API_KEY"):
+        read(monkeypatch, SIGHT_ENVIRONMENT=environment, **given)
+
+
+def test_a_key_of_ones_own_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real key works anywhere, and is not shown when settings are printed."""
+    found = read(monkeypatch, SIGHT_ENVIRONMENT="production", SIGHT_API_KEY="kX3-secret-9")
+    assert found.api_key is not None
+    assert found.api_key.get_secret_value() == "kX3-secret-9"
+    assert "kX3" not in repr(found)
+
+
+@pytest.mark.parametrize("key", ["", "change-me"])
+def test_development_needs_no_key(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """On one's own machine everything runs as it is."""
+    assert read(monkeypatch, SIGHT_API_KEY=key).environment == "development"
+
+
+@pytest.mark.parametrize(
+    ("environment", "provider"),
+    [
+        ({}, "simulated"),
+        ({"GOOGLE_API_KEY": ""}, "simulated"),
+        ({"GOOGLE_API_KEY": "k"}, "gemini"),
+        ({"GEMINI_API_KEY": "k"}, "gemini"),
+        ({"GOOGLE_API_KEY": "k", "SIGHT_LLM": "simulated"}, "simulated"),
+        ({"SIGHT_LLM": "gemini"}, "gemini"),
+    ],
+)
+def test_the_provider_follows_from_the_key_unless_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], provider: str
+) -> None:
+    """With a key it is Gemini, without one the simulated model, and what is named is obeyed."""
+    assert read(monkeypatch, **environment).llm_provider == provider
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files pass variables on that nobody set."""
+    found = read(monkeypatch, DATABASE_URL="", REDIS_URL="", SIGHT_PORT="")
+    assert (found.database_url, found.redis_url, found.port) == (None, None, 8080)
+
+
+@pytest.mark.parametrize("name", ["SIGHT_PUSH_AUDIENCE", "SIGHT_PUSH_SERVICE_ACCOUNT"])
+def test_half_of_what_proves_a_push_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An audience alone proves nothing, and must not look as if it did."""
+    with pytest.raises(ValidationError, match="set both"):
+        read(monkeypatch, **{name: "x"})
+
+
+@pytest.mark.parametrize(
+    "environment", [{"SIGHT_WORKERS": "0"}, {"SIGHT_BUS": "kafka"}, {"SIGHT_PORT": "70000"}, {"SIGHT_LLM": "none"}]
+)
+def test_a_value_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    """A mistake is found at the start, not when it matters."""
+    with pytest.raises(ValidationError):
+        read(monkeypatch, **environment)
+
+
+def test_the_page_in_docs_is_this_page() -> None:
+    """docs/settings.md is what `make docs` writes now."""
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described_and_read(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Each has a sentence and a row, and the variables of its row do set it."""
+    field: FieldInfo = Settings.model_fields[name]
+    assert field.description
+    assert field.description.endswith(".")
+    for variable in variables(name, field):
+        assert f"`{variable}`" in page()
+        wanted: Any = "production" if name == "environment" else _another(field)
+        found = read(monkeypatch, **{"SIGHT_API_KEY": "own-key", **_beside(name), variable: str(wanted)})
+        value = getattr(found, name)
+        assert getattr(value, "get_secret_value", lambda value=value: value)() == wanted
+
+
+def _another(field: FieldInfo) -> Any:
+    """A value that is not the default."""
+    choices = getattr(field.annotation, "__args__", ())
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return choices[-1]
+    return field.default + 1 if isinstance(field.default, int | float) else "another"
+
+
+def _beside(name: str) -> dict[str, str]:
+    """What must be set along with a setting."""
+    pair = {"push_audience": "SIGHT_PUSH_SERVICE_ACCOUNT", "push_service_account": "SIGHT_PUSH_AUDIENCE"}
+    return {pair[name]: "x"} if name in pair else {}
