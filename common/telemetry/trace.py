@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-_TRACEPARENT = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def start() -> str:
@@ -15,4 +15,4 @@ def start() -> str:
 
 def accept(header: str | None) -> str:
     """The caller's `traceparent` when it is one, else that of a new trace."""
-    return header if header and _TRACEPARENT.match(header) else start()
+    return header if header and _TRACEPARENT.fullmatch(header) else start()
