@@ -17,7 +17,6 @@ from common.audiences.structure import Floats, Ints, summed
 MOVING = 1e-9
 """A change smaller than this per unit step is rounding error, and so is a difference between two steps."""
 
-
 SPARSE = 0.1
 """Up to this part of the inverse, changing the entries that do change beats changing whole rows."""
 
