@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
 
+from common.database.pipelining import pipeline
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -65,6 +67,7 @@ def _engine(
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _test_if_rested)
     event.listen(engine, "handle_error", _drop_if_interrupted)
+    pipeline(engine)
     return engine
 
 

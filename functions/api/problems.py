@@ -87,7 +87,7 @@ def problem(status: int, code: str, title: str, detail: str, errors: tuple[Field
         status=status,
         detail=detail,
         code=code,
-        instance=quote(request.path),
+        instance=quote(request.path, safe="/:"),
         errors=[FieldProblem(field=each.field, message=each.message) for each in errors],
     )
 
