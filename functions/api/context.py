@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import structlog
 from flask import current_app, g
 
-from common.bus.port import BusUnavailable
 from common.settings import LOCAL_WORKSPACE
 
 if TYPE_CHECKING:
     from common.bootstrap import Services
-    from common.events.outbox import Pending
-
-log = structlog.get_logger()
 
 EXTENSION = "sight"
 
@@ -41,11 +35,3 @@ def traceparent() -> str:
 def simulated() -> bool:
     """Whether what is started now is played by the simulated model."""
     return services().settings.llm_provider == "simulated"
-
-
-def send(pending: Sequence[Pending]) -> None:
-    """Publishes what a committed request caused. When the bus is down the sweeper publishes it later."""
-    try:
-        services().relay.send(pending)
-    except BusUnavailable as error:
-        log.warning("bus_unavailable", detail=error.detail, waiting=len(pending))
