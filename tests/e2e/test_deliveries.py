@@ -65,6 +65,9 @@ def deliver(api: Api) -> Callable[[Size], int]:
                 if not waiting:
                     return acknowledged
                 rng.shuffle(waiting)
+                if rng.random() < 0.5:  # the copies of one message together, so that they meet
+                    chosen = waiting[-1]
+                    waiting.sort(key=lambda one: one == chosen)
                 taken = [waiting.pop() for _ in range(min(size.at_once, len(waiting)))]
                 for one, status in zip(taken, pool.map(send, taken), strict=True):
                     assert status in (204, 503)
