@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from common.database.engine import connect
 from local.processes import alive
@@ -95,7 +96,7 @@ class Lab:
     def settle(self, job: Any = None) -> None:
         """Waits until nothing of a job, or of any, is left over, and no event waits to be published."""
         job_id = job and job["id"]
-        eventually(lambda: not records.unsettled(self.engine, job_id), within=self.patience)
+        eventually(lambda: self._is_settled(job_id), within=self.patience)
 
     def kill_worker(self, rng: random.Random) -> None:
         """Kills one of the workers that run with SIGKILL, whichever it is."""
@@ -104,6 +105,12 @@ class Lab:
             assert time.monotonic() < deadline, "no worker came back"
             time.sleep(POLL_SECONDS)
         os.kill(rng.choice(running), signal.SIGKILL)
+
+    def _is_settled(self, job_id: str | None) -> bool:
+        try:
+            return not records.unsettled(self.engine, job_id)
+        except DBAPIError:  # the server this engine knew was killed a moment ago
+            return False
 
     def kill_server(self, name: str) -> None:
         """Kills a server of the stack with SIGKILL and waits until another has taken its place."""
