@@ -62,9 +62,9 @@ class Rig:
         counted: Mapping[str, Any] = requests.get(f"{self.model_url}/control", timeout=10).json()
         return counted
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Posts to the API."""
-        response = requests.post(f"{self.stack.url}/api/v1{path}", json=body, timeout=60)
+    def post(self, path: str, body: Mapping[str, Any], session: requests.Session | None = None) -> Mapping[str, Any]:
+        """Posts to the API, on the kept connection of a session if there is one."""
+        response = (session or requests.Session()).post(f"{self.stack.url}/api/v1{path}", json=body, timeout=60)
         response.raise_for_status()
         posted: Mapping[str, Any] = response.json()
         return posted
