@@ -8,9 +8,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from sqlalchemy import text
 
-from common.bus.port import Bus, Message
+from common.bus.port import Bus, BusUnavailable, Message
 from common.database import prepared
 from common.database.rows import insert_rows
 from common.ids import new_id
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.events.models import Event
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,14 @@ class Relay:
                 self._publish(batch)
         if batch.error is not None:
             raise batch.error
+
+    def offer(self, rows: Sequence[Pending]) -> None:
+        """Publishes rows whose cause is accepted whatever becomes of them: when the bus is down the sweeper
+        publishes them later, and the caller has nothing to tell anybody."""
+        try:
+            self.send(rows)
+        except BusUnavailable as error:
+            log.warning("bus_unavailable", detail=error.detail, waiting=len(rows))
 
     def _publish(self, batch: _Batch) -> None:
         try:

@@ -6,10 +6,8 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import structlog
 from sqlalchemy import text
 
-from common.bus.port import BusUnavailable
 from common.errors import FieldError, InvalidInput
 from common.focus_groups.errors import PanelChanged
 from common.ids import new_id
@@ -24,11 +22,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events.outbox import Pending, Relay
+    from common.events.outbox import Relay
     from common.focus_groups.models import GroupRequest
     from common.jobs.fan_out import Layout
 
-log = structlog.get_logger()
 
 KIND = "focus_group"
 MAX_NAMED = 20
@@ -88,7 +85,7 @@ def request_group(
             raise PanelChanged("the panel changed while the group was being accepted; send the request again")
     if pending is None:
         return _accepted_by_someone_else(engine, workspace_id, idempotency_key, wanted)
-    _start(relay, pending)
+    relay.offer(pending)
     return accepted
 
 
@@ -247,14 +244,6 @@ def _insert_group(
 def _uuid_array(ids: Sequence[UUID]) -> str:
     """The ids as Postgres writes an array: the driver would take 8 ms for a thousand."""
     return f"{{{','.join(map(str, ids))}}}"
-
-
-def _start(relay: Relay, pending: list[Pending]) -> None:
-    try:
-        relay.send(pending)
-    except BusUnavailable as error:
-        # The group is accepted; the sweeper publishes what is left in the outbox.
-        log.warning("bus_unavailable", detail=error.detail, waiting=len(pending))
 
 
 def expand(connection: Connection, layout: Layout) -> list[NewItem]:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.bus.port import BusUnavailable
 from common.errors import InvalidInput
 from common.events import seen
 from common.jobs import reopen, stops, store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection, Engine
 
-    from common.events.outbox import Pending, Relay
+    from common.events.outbox import Relay
 
-log = structlog.get_logger()
 
 CONSUMER = "jobs.control"
 MAX_BUDGET_USD = 100_000
@@ -51,7 +47,7 @@ def cancel(engine: Engine, relay: Relay, workspace_id: UUID, job_id: UUID, *, co
         if not _is_new(connection, workspace_id, job_id, command_id):
             return
         pending = stops.stop(connection, workspace_id, job_id, "cancelled")
-    _send(relay, pending)
+    relay.offer(pending)
 
 
 def retry(
@@ -75,7 +71,7 @@ def retry(
             connection, workspace_id, job_id, resume=request.resume, budget_micros=request.budget_micros
         )
         _check_budget(connection, workspace_id, job_id)
-    _send(relay, pending)
+    relay.offer(pending)
 
 
 def _is_new(connection: Connection, workspace_id: UUID, job_id: UUID, command_id: UUID | None) -> bool:
@@ -90,10 +86,3 @@ def _check_budget(connection: Connection, workspace_id: UUID, job_id: UUID) -> N
     if spend.budget_micros is not None and spend.budget_micros <= spend.spent_micros:
         spent = spend.spent_micros / 1_000_000
         raise InvalidInput.of("budget_usd", f"must exceed the {spent:.6f} USD that the job has spent")
-
-
-def _send(relay: Relay, pending: Sequence[Pending]) -> None:
-    try:
-        relay.send(pending)
-    except BusUnavailable as error:
-        log.warning("bus_unavailable", detail=error.detail, waiting=len(pending))

@@ -17,24 +17,12 @@ if TYPE_CHECKING:
 
 def version(connection: Connection, workspace_id: UUID, job_id: UUID) -> int:
     """The job's version, the cheapest way to see whether anything changed. Raises `JobNotFound`."""
-    found = connection.execute(
-        text("SELECT version FROM jobs WHERE id = :job AND workspace_id = :workspace"),
-        {"job": job_id, "workspace": workspace_id},
-    ).scalar_one_or_none()
-    if found is None:
-        raise JobNotFound(f"there is no job {job_id}")
-    return int(found)
+    return int(_column(connection, workspace_id, job_id, "version"))
 
 
 def kind_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> str:
     """What kind of job this is. Raises `JobNotFound`."""
-    found = connection.execute(
-        text("SELECT kind FROM jobs WHERE id = :job AND workspace_id = :workspace"),
-        {"job": job_id, "workspace": workspace_id},
-    ).scalar_one_or_none()
-    if found is None:
-        raise JobNotFound(f"there is no job {job_id}")
-    return str(found)
+    return str(_column(connection, workspace_id, job_id, "kind"))
 
 
 def get(connection: Connection, workspace_id: UUID, job_id: UUID) -> JobView:
@@ -76,6 +64,16 @@ def events_since(
         {"job": job_id, "workspace": workspace_id, "after": after, "limit": limit},
     )
     return [JobEventView.model_validate(row._asdict()) for row in rows]
+
+
+def _column(connection: Connection, workspace_id: UUID, job_id: UUID, name: str) -> Any:
+    found = connection.execute(
+        text(f"SELECT {name} FROM jobs WHERE id = :job AND workspace_id = :workspace"),
+        {"job": job_id, "workspace": workspace_id},
+    ).scalar_one_or_none()
+    if found is None:
+        raise JobNotFound(f"there is no job {job_id}")
+    return found
 
 
 def _reasons(connection: Connection, workspace_id: UUID, job_id: UUID) -> list[Reason]:

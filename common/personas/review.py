@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import structlog
 from sqlalchemy import text
 
-from common.bus.port import BusUnavailable
 from common.database.engine import autocommit
 from common.ids import new_id
 from common.jobs import accept
@@ -25,12 +23,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.events.models import JobFinished
-    from common.events.outbox import Pending, Relay
+    from common.events.outbox import Relay
     from common.jobs.fan_out import Layout
     from common.jobs.models import Claim
     from common.llm.port import Calls, LanguageModel
 
-log = structlog.get_logger()
 
 KIND = "panel_review"
 PURPOSE = "panel_review"
@@ -74,7 +71,7 @@ def begin_review(event: JobFinished, engine: Engine, relay: Relay) -> UUID | Non
         pending = accept.accept(connection, event.workspace_id, job)
         if pending is None:
             return accept.find_repeat(connection, event.workspace_id, key, wanted)
-    _start(relay, pending)
+    relay.offer(pending)
     return job.id
 
 
@@ -90,13 +87,6 @@ def _ended_panel(connection: Connection, event: JobFinished) -> Any:
         raise JobNotFound(f"there is no job {event.job_id}")
     reviewable = row.kind == service.KIND and row.state in ("completed", "partial") and row.done > 0
     return row if reviewable else None
-
-
-def _start(relay: Relay, pending: list[Pending]) -> None:
-    try:
-        relay.send(pending)
-    except BusUnavailable as error:
-        log.warning("bus_unavailable", detail=error.detail, waiting=len(pending))
 
 
 def expand(_connection: Connection, layout: Layout) -> list[NewItem]:

@@ -7,10 +7,7 @@ import secrets
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from common.audiences.models import AudienceSpec
-from common.bus.port import BusUnavailable
 from common.errors import InvalidInput
 from common.ids import new_id
 from common.jobs import accept
@@ -27,13 +24,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.cache.port import Cache
-    from common.events.outbox import Pending, Relay
+    from common.events.outbox import Relay
     from common.jobs.fan_out import Layout
     from common.jobs.models import Claim
     from common.llm.port import Calls, LanguageModel
     from common.personas.models import PanelRequest
 
-log = structlog.get_logger()
 
 KIND = "personas"
 SEED_BITS = 31
@@ -88,7 +84,7 @@ def request_panel(
             panels.put(connection, workspace_id, job.id, audience)
     if pending is None:
         return _accepted_by_someone_else(engine, workspace_id, idempotency_key, wanted)
-    _start(relay, pending)
+    relay.offer(pending)
     return job.id
 
 
@@ -122,13 +118,6 @@ def _accepted_by_someone_else(engine: Engine, workspace_id: UUID, key: str | Non
         accepted = accept.find_repeat(connection, workspace_id, key, wanted)
     assert accepted is not None, "only a job with the same key keeps this one from being accepted"
     return accepted
-
-
-def _start(relay: Relay, pending: list[Pending]) -> None:
-    try:
-        relay.send(pending)
-    except BusUnavailable as error:
-        log.warning("bus_unavailable", detail=error.detail, waiting=len(pending))
 
 
 def expand(connection: Connection, layout: Layout) -> list[NewItem]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
 from sqlalchemy import text
 
-from common.bus.port import BusUnavailable
 from common.jobs import stops
 from common.jobs.errors import JobNotOpen
 from common.projects import store
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from common.events.outbox import Pending, Relay
-
-log = structlog.get_logger()
 
 
 def delete_project(engine: Engine, relay: Relay, workspace_id: UUID, project_id: UUID) -> None:
@@ -42,7 +38,4 @@ def delete_project(engine: Engine, relay: Relay, workspace_id: UUID, project_id:
                 pending += stops.stop(connection, workspace_id, job_id, "cancelled")
             except JobNotOpen:
                 continue
-    try:
-        relay.send(pending)
-    except BusUnavailable as error:
-        log.warning("bus_unavailable", detail=error.detail, waiting=len(pending))
+    relay.offer(pending)
