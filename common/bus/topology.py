@@ -10,6 +10,9 @@ PERSONAS = "sight-personas"
 ANSWERS = "sight-answers"
 RESULTS = "sight-results"
 EVENTS = "sight-events"
+ALERTS = "sight-alerts"
+RELEASES = "sight-releases"
+NOTIFICATIONS = "sight-notifications"
 DEAD_LETTERS = "sight-dead-letters"
 
 

@@ -7,9 +7,21 @@ from common.focus_groups import tables as focus_groups
 from common.jobs import tables as jobs
 from common.personas import tables as personas
 from common.projects import tables as projects
+from common.releases import tables as releases
 from common.summaries import tables as summaries
 from common.usage import tables as usage
 
-__all__ = ["audiences", "events", "focus_groups", "jobs", "metadata", "personas", "projects", "summaries", "usage"]
+__all__ = [
+    "audiences",
+    "events",
+    "focus_groups",
+    "jobs",
+    "metadata",
+    "personas",
+    "projects",
+    "releases",
+    "summaries",
+    "usage",
+]
 
 metadata = Base.metadata
