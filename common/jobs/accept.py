@@ -1,25 +1,54 @@
-"""Accepts a job: once for each idempotency key, with everything it needs in the caller's transaction."""
+"""Accepts a job: once for each idempotency key, with everything it needs in one statement."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 from common.bus.topology import JOBS
-from common.events import outbox
+from common.database import statement
+from common.database.engine import autocommit
 from common.events.models import JobAccepted
+from common.events.outbox import Pending
+from common.ids import new_id
+from common.jobs import store
 from common.jobs.errors import IdempotencyKeyReused
+from common.jobs.models import Counts, JobView, Spend
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Engine
 
-    from common.events.outbox import Pending
     from common.jobs.models import NewJob
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What is written with a job or not at all, as SQL: `reads` are CTEs that come before the job, which is
+    accepted only where `condition` holds; `writes` are data-modifying CTEs that select from the CTE `job`.
+    Parameters are written `:name` and prefixed with `a_`; they travel as text, so each is cast."""
+
+    reads: str = ""
+    condition: str = "true"
+    writes: str = ""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+NOTHING = Along()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job just accepted, and what to publish now that it is committed."""
+
+    job: JobView
+    pending: list[Pending]
 
 
 def request_hash(kind: str, request: dict[str, Any]) -> str:
@@ -28,51 +57,64 @@ def request_hash(kind: str, request: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def find_repeat(connection: Connection, workspace_id: UUID, idempotency_key: str | None, wanted: str) -> UUID | None:
+def find_repeat(engine: Engine, workspace_id: UUID, idempotency_key: str | None, wanted: str) -> JobView | None:
     """The job an earlier request with this key was accepted as, or None.
 
     Raises `IdempotencyKeyReused` when that request was another one.
     """
     if idempotency_key is None:
         return None
-    row = connection.execute(
-        text("SELECT id, request_hash FROM jobs WHERE workspace_id = :workspace AND idempotency_key = :key"),
-        {"workspace": workspace_id, "key": idempotency_key},
-    ).one_or_none()
-    if row is None:
-        return None
-    if row.request_hash != wanted:
-        raise IdempotencyKeyReused("this Idempotency-Key was used with another request; use a new one")
-    found: UUID = row.id
-    return found
+    with autocommit(engine) as connection:
+        row = connection.execute(
+            text("SELECT id, request_hash FROM jobs WHERE workspace_id = :workspace AND idempotency_key = :key"),
+            {"workspace": workspace_id, "key": idempotency_key},
+        ).one_or_none()
+        if row is None:
+            return None
+        if row.request_hash != wanted:
+            raise IdempotencyKeyReused("this Idempotency-Key was used with another request; use a new one")
+        return store.get(connection, workspace_id, row.id)
 
 
-_INSERT = text("""
-WITH job AS (
+_INSERT = """
+WITH {reads} job AS (
     INSERT INTO jobs (id, workspace_id, project_id, kind, flow, rounds, state, subject_id, spec, seed, idempotency_key,
                       request_hash, total, budget_micros, deadline_at, simulated, traceparent)
-    VALUES (:id, :workspace, :project, :kind, :flow, :rounds, 'running', :subject, CAST(:spec AS jsonb), :seed, :key,
-            :hash, :total, :budget, now() + make_interval(secs => :deadline), :simulated, :traceparent)
+    SELECT CAST(:id AS uuid), CAST(:workspace AS uuid), CAST(:project AS uuid), :kind, :flow, CAST(:rounds AS int),
+           'running', CAST(:subject AS uuid), CAST(:spec AS jsonb), CAST(:seed AS bigint), :key, :hash,
+           CAST(:total AS int), CAST(:budget AS bigint), now() + make_interval(secs => CAST(:deadline AS float8)),
+           CAST(:simulated AS boolean), :traceparent
+    WHERE {condition}
     ON CONFLICT (workspace_id, idempotency_key) DO NOTHING
-    RETURNING id, workspace_id, kind, total
+    RETURNING *
 ), rounds AS (
     INSERT INTO job_rounds (job_id, round, workspace_id, open)
-    SELECT id, r, workspace_id, total / :rounds FROM job, generate_series(0, :rounds - 1) r WHERE :flow = 'rounds'
-)
-INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
-SELECT id, 1, workspace_id, 'accepted', jsonb_build_object('kind', kind, 'total', total) FROM job
-""")
+    SELECT id, size.n - 1, workspace_id, size.items
+    FROM job, unnest(CAST(:sizes AS int[])) WITH ORDINALITY AS size(items, n) WHERE flow = 'rounds'
+), event AS (
+    INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
+    SELECT id, 1, workspace_id, 'accepted', jsonb_build_object('kind', kind, 'total', total) FROM job
+), outbox AS (
+    INSERT INTO outbox (id, workspace_id, topic, event)
+    SELECT CAST(:outbox AS uuid), workspace_id, :topic, CAST(:event AS jsonb) FROM job
+){writes}
+SELECT created_at, deadline_at FROM job
+"""
 
 
-def accept(connection: Connection, workspace_id: UUID, job: NewJob) -> list[Pending] | None:
-    """Writes the job, its rounds and the event that starts it, and returns what to publish after the commit.
+def accept(engine: Engine, workspace_id: UUID, job: NewJob, along: Along = NOTHING) -> Accepted | None:
+    """Writes the job, its rounds, what goes along with it and the event that starts it, as one transaction.
 
-    Returns None when a request with the same key was accepted a moment ago by someone else: the caller
-    then rolls back and asks `find_repeat` again. A job of several rounds has equally many items in each,
-    but for the kinds that set their rounds themselves with `set_rounds`.
+    Returns None, and writes nothing, when a request with the same key was accepted a moment ago by someone
+    else or the condition does not hold: `find_repeat` then tells which. The items are spread evenly over the
+    rounds unless the job says otherwise.
     """
-    written = connection.execute(
-        _INSERT,
+    sizes = job.round_sizes or [job.total // job.rounds] * job.rounds
+    event = JobAccepted(workspace_id=workspace_id, job_id=job.id, traceparent=job.traceparent)
+    pending = Pending(new_id(), JOBS, event.model_dump(mode="json"))
+    rows = statement.run(
+        engine,
+        _INSERT.format(reads=along.reads, condition=along.condition, writes=along.writes),
         {
             "id": job.id,
             "workspace": workspace_id,
@@ -80,6 +122,7 @@ def accept(connection: Connection, workspace_id: UUID, job: NewJob) -> list[Pend
             "kind": job.kind,
             "flow": job.flow,
             "rounds": job.rounds,
+            "sizes": f"{{{','.join(map(str, sizes))}}}",
             "subject": job.subject_id,
             "spec": json.dumps(job.spec, ensure_ascii=False),
             "seed": job.seed,
@@ -90,21 +133,31 @@ def accept(connection: Connection, workspace_id: UUID, job: NewJob) -> list[Pend
             "deadline": job.deadline_seconds,
             "simulated": job.simulated,
             "traceparent": job.traceparent,
+            "outbox": pending.id,
+            "topic": JOBS,
+            "event": json.dumps(pending.event),
+            **along.parameters,
         },
-    ).rowcount
-    if not written:
-        return None
-    event = JobAccepted(workspace_id=workspace_id, job_id=job.id, traceparent=job.traceparent)
-    return outbox.put(connection, workspace_id, [(JOBS, event)])
-
-
-def set_rounds(connection: Connection, workspace_id: UUID, job_id: UUID, sizes: list[int]) -> None:
-    """Says how many items each round of a job has, where they differ; in the transaction that accepts it."""
-    connection.execute(
-        text(
-            "UPDATE job_rounds r SET open = s.size"
-            " FROM unnest(CAST(:sizes AS int[])) WITH ORDINALITY AS s(size, n)"
-            " WHERE r.job_id = :job AND r.workspace_id = :workspace AND r.round = s.n - 1"
-        ),
-        {"job": job_id, "workspace": workspace_id, "sizes": sizes},
     )
+    if not rows:
+        return None
+    created_at, deadline_at = rows[0]
+    view = JobView(
+        id=job.id,
+        project_id=job.project_id,
+        kind=job.kind,
+        state="running",
+        version=1,
+        subject_id=job.subject_id,
+        seed=job.seed,
+        simulated=job.simulated,
+        items=Counts(total=job.total, done=0, failed=0, skipped=0),
+        spend=Spend(spent_micros=0, reserved_micros=0, budget_micros=job.budget_micros),
+        stop_reason=None,
+        reasons=[],
+        created_at=created_at,
+        started_at=None,
+        finished_at=None,
+        deadline_at=deadline_at,
+    )
+    return Accepted(view, [pending])

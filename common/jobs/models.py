@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -43,7 +43,8 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to accept. `total` counts its items over all `rounds`; `spec` is what its handlers need."""
+    """A job to accept. `total` counts its items over all `rounds`, equally many in each unless `round_sizes` says
+    how many; `spec` is what its handlers need."""
 
     id: UUID
     project_id: UUID
@@ -55,6 +56,7 @@ class NewJob:
     simulated: bool
     request_hash: str
     rounds: int = 1
+    round_sizes: Sequence[int] | None = None
     subject_id: UUID | None = None
     idempotency_key: str | None = None
     budget_micros: int | None = None

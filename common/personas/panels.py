@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from common.audiences.models import AudienceSpec
 from common.errors import InvalidInput
+from common.jobs.accept import Along
 from common.personas.errors import PanelNotFound
 from common.personas.models import PanelReport, PanelReview
 
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
     from common.audiences.models import FitReport
 
 
-def put(connection: Connection, workspace_id: UUID, job_id: UUID, audience: AudienceSpec) -> None:
-    """Keeps the audience of a panel, in the transaction that accepts its job."""
-    connection.execute(
-        text("INSERT INTO panels (job_id, workspace_id, audience) VALUES (:job, :workspace, CAST(:audience AS jsonb))"),
-        {"job": job_id, "workspace": workspace_id, "audience": audience.model_dump_json()},
-    )
+_WRITES = """, panel AS (
+    INSERT INTO panels (job_id, workspace_id, audience)
+    SELECT job.id, job.workspace_id, CAST(:a_audience AS jsonb) FROM job
+)
+"""
+
+
+def of(audience: AudienceSpec) -> Along:
+    """The panel of an audience, for the statement that accepts its job."""
+    return Along(writes=_WRITES, parameters={"a_audience": audience.model_dump_json()})
 
 
 def audience_json(connection: Connection, workspace_id: UUID, job_id: UUID) -> str:

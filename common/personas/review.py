@@ -42,36 +42,34 @@ def begin_review(event: JobFinished, engine: Engine, relay: Relay) -> UUID | Non
     was cancelled, or has been opened again since. What the review may spend is what the panel left of its
     budget. Raises `JobNotFound`.
     """
-    with engine.begin() as connection:
+    with autocommit(engine) as connection:
         panel = _ended_panel(connection, event)
-        if panel is None:
-            return None
-        key = f"{KIND}:{event.job_id}:{panel.version}"
-        spec = {"version": panel.version}
-        wanted = accept.request_hash(KIND, {"job_id": str(event.job_id), **spec})
-        repeated = accept.find_repeat(connection, event.workspace_id, key, wanted)
-        if repeated is not None:
-            return repeated
-        budget = panel.budget_micros
-        job = NewJob(
-            id=new_id(),
-            project_id=panel.project_id,
-            kind=KIND,
-            flow="parallel",
-            total=1,
-            spec=spec,
-            seed=panel.seed,
-            simulated=panel.simulated,
-            request_hash=wanted,
-            subject_id=event.job_id,
-            idempotency_key=key,
-            budget_micros=None if budget is None else max(0, budget - panel.spent_micros),
-            traceparent=event.traceparent,
-        )
-        pending = accept.accept(connection, event.workspace_id, job)
-        if pending is None:
-            return accept.find_repeat(connection, event.workspace_id, key, wanted)
-    relay.offer(pending)
+    if panel is None:
+        return None
+    key = f"{KIND}:{event.job_id}:{panel.version}"
+    spec = {"version": panel.version}
+    wanted = accept.request_hash(KIND, {"job_id": str(event.job_id), **spec})
+    budget = panel.budget_micros
+    job = NewJob(
+        id=new_id(),
+        project_id=panel.project_id,
+        kind=KIND,
+        flow="parallel",
+        total=1,
+        spec=spec,
+        seed=panel.seed,
+        simulated=panel.simulated,
+        request_hash=wanted,
+        subject_id=event.job_id,
+        idempotency_key=key,
+        budget_micros=None if budget is None else max(0, budget - panel.spent_micros),
+        traceparent=event.traceparent,
+    )
+    accepted = accept.accept(engine, event.workspace_id, job)
+    if accepted is None:
+        repeated = accept.find_repeat(engine, event.workspace_id, key, wanted)
+        return None if repeated is None else repeated.id
+    relay.offer(accepted.pending)
     return job.id
 
 

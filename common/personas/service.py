@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from common.audiences.models import AudienceSpec
+from common.database.engine import autocommit
 from common.errors import InvalidInput
 from common.ids import new_id
 from common.jobs import accept
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from common.cache.port import Cache
     from common.events.outbox import Relay
     from common.jobs.fan_out import Layout
-    from common.jobs.models import Claim
+    from common.jobs.models import Claim, JobView
     from common.llm.port import Calls, LanguageModel
     from common.personas.models import PanelRequest
 
@@ -45,47 +46,47 @@ def request_panel(
     idempotency_key: str | None,
     simulated: bool,
     traceparent: str = "",
-) -> UUID:
-    """Accepts a panel, once for each idempotency key, has its job started and returns the job's id.
+) -> JobView:
+    """Accepts a panel, once for each idempotency key, has its job started and returns the job.
 
     Raises `InvalidInput` naming the fields, `ProjectNotFound` or `IdempotencyKeyReused`; nothing is then
     written. When the bus is down the job is accepted all the same: the sweeper starts it.
     """
     wanted = accept.request_hash(KIND, {"project_id": str(project_id), **request.model_dump(mode="json")})
-    with engine.begin() as connection:
-        repeated = accept.find_repeat(connection, workspace_id, idempotency_key, wanted)
-        if repeated is not None:
-            return repeated
+    repeated = accept.find_repeat(engine, workspace_id, idempotency_key, wanted)
+    if repeated is not None:
+        return repeated
+    with autocommit(engine) as connection:
         projects.get(connection, workspace_id, project_id)
         audience = _resolve(connection, workspace_id, project_id, request)
-        job = NewJob(
-            id=new_id(),
-            project_id=project_id,
-            kind=KIND,
-            flow="parallel",
-            total=request.size,
-            spec={
-                "audience": audience.name,
-                "country": audience.country,
-                "language": request.language,
-                "places": _places(audience),
-                "simulated": simulated,
-            },
-            seed=secrets.randbits(SEED_BITS) if request.seed is None else request.seed,
-            simulated=simulated,
-            request_hash=wanted,
-            idempotency_key=idempotency_key,
-            budget_micros=None if request.budget_usd is None else max(1, round(request.budget_usd * 1_000_000)),
-            deadline_seconds=request.deadline_seconds,
-            traceparent=traceparent,
-        )
-        pending = accept.accept(connection, workspace_id, job)
-        if pending is not None:
-            panels.put(connection, workspace_id, job.id, audience)
-    if pending is None:
-        return _accepted_by_someone_else(engine, workspace_id, idempotency_key, wanted)
-    relay.offer(pending)
-    return job.id
+    job = NewJob(
+        id=new_id(),
+        project_id=project_id,
+        kind=KIND,
+        flow="parallel",
+        total=request.size,
+        spec={
+            "audience": audience.name,
+            "country": audience.country,
+            "language": request.language,
+            "places": _places(audience),
+            "simulated": simulated,
+        },
+        seed=secrets.randbits(SEED_BITS) if request.seed is None else request.seed,
+        simulated=simulated,
+        request_hash=wanted,
+        idempotency_key=idempotency_key,
+        budget_micros=None if request.budget_usd is None else max(1, round(request.budget_usd * 1_000_000)),
+        deadline_seconds=request.deadline_seconds,
+        traceparent=traceparent,
+    )
+    accepted = accept.accept(engine, workspace_id, job, panels.of(audience))
+    if accepted is None:
+        repeated = accept.find_repeat(engine, workspace_id, idempotency_key, wanted)
+        assert repeated is not None, "only a job with the same key keeps this one from being accepted"
+        return repeated
+    relay.offer(accepted.pending)
+    return accepted.job
 
 
 def _resolve(connection: Connection, workspace_id: UUID, project_id: UUID, request: PanelRequest) -> AudienceSpec:
@@ -111,13 +112,6 @@ def _places(audience: AudienceSpec) -> list[str]:
         if aspect in dimensions:
             return [entry.label for entry in dimensions[aspect].shares]
     return []
-
-
-def _accepted_by_someone_else(engine: Engine, workspace_id: UUID, key: str | None, wanted: str) -> UUID:
-    with engine.connect() as connection:
-        accepted = accept.find_repeat(connection, workspace_id, key, wanted)
-    assert accepted is not None, "only a job with the same key keeps this one from being accepted"
-    return accepted
 
 
 def expand(connection: Connection, layout: Layout) -> list[NewItem]:

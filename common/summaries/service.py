@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import text
 
-from common.bus.port import BusUnavailable
+from common.database.engine import autocommit
 from common.ids import new_id
-from common.jobs.accept import accept, request_hash, set_rounds
+from common.jobs import accept
 from common.jobs.errors import JobNotFound
 from common.jobs.models import NewItem, NewJob
 from common.summaries import group
@@ -54,14 +54,10 @@ def begin_summary(
     """
     if event.kind not in ("focus_group", KIND):
         return Begun(None, f"a job of kind {event.kind} has no summary")
-    with engine.begin() as connection:
-        begun, pending = _accept(connection, event, portion_tokens, fan_in)
+    begun, pending = _accept(engine, event, portion_tokens, fan_in)
     if begun.job_id is None and event.kind != KIND:
         log.info("no_summary", job_id=str(event.job_id), reason=begun.reason)
-    try:
-        relay.send(pending)
-    except BusUnavailable as error:
-        log.warning("publishing_deferred", job_id=str(begun.job_id), code=error.code)
+    relay.offer(pending)
     return begun
 
 
@@ -74,9 +70,22 @@ def expand(_connection: Connection, layout: Layout) -> list[NewItem]:
     ]
 
 
-def _accept(
+def _accept(engine: Engine, event: JobFinished, portion_tokens: int, fan_in: int) -> tuple[Begun, list[Pending]]:
+    with autocommit(engine) as connection:
+        job, reason = _planned(connection, event, portion_tokens, fan_in)
+    if job is None:
+        return Begun(None, reason), []
+    accepted = accept.accept(engine, event.workspace_id, job)
+    if accepted is None:
+        earlier = accept.find_repeat(engine, event.workspace_id, job.idempotency_key, job.request_hash)
+        return Begun(None if earlier is None else earlier.id), []
+    return Begun(job.id), accepted.pending
+
+
+def _planned(
     connection: Connection, event: JobFinished, portion_tokens: int, fan_in: int
-) -> tuple[Begun, list[Pending]]:
+) -> tuple[NewJob | None, str | None]:
+    """The summary's job, or why there is none."""
     workspace_id = event.workspace_id
     parent = connection.execute(
         text("SELECT * FROM jobs WHERE id = :job AND workspace_id = :workspace"),
@@ -84,23 +93,16 @@ def _accept(
     ).one_or_none()
     if parent is None:
         raise JobNotFound(f"there is no job {event.job_id}")
-    key = f"summary:{parent.id}:{parent.version}"
     if parent.state == "running":
-        return Begun(None, "the job runs again"), []
+        return None, "the job runs again"
     if parent.state == "cancelled":
-        return Begun(None, "the job was cancelled"), []
-    accepted = connection.execute(
-        text("SELECT id FROM jobs WHERE workspace_id = :workspace AND idempotency_key = :key"),
-        {"workspace": workspace_id, "key": key},
-    ).scalar_one_or_none()
-    if accepted is not None:
-        return Begun(accepted), []
+        return None, "the job was cancelled"
     if parent.kind == KIND:
         spec, reason = _anew(connection, workspace_id, parent)
     else:
         spec, reason = _plan(connection, workspace_id, parent, portion_tokens, fan_in)
     if spec is None:
-        return Begun(None, reason), []
+        return None, reason
     group_id = spec["focus_group_id"]
     rounds = levels(len(spec["portions"]), spec["fan_in"])
     job = NewJob(
@@ -110,21 +112,17 @@ def _accept(
         flow="rounds" if len(rounds) > 1 else "parallel",
         total=sum(rounds),
         rounds=len(rounds),
+        round_sizes=rounds,
         spec=spec,
         seed=parent.seed,
         simulated=parent.simulated,
         subject_id=group_id,
-        idempotency_key=key,
-        request_hash=request_hash(KIND, spec),
+        idempotency_key=f"summary:{parent.id}:{parent.version}",
+        request_hash=accept.request_hash(KIND, {"job_id": str(parent.id), "version": parent.version}),
         budget_micros=_budget_left(connection, workspace_id, parent, group_id),
         traceparent=event.traceparent,
     )
-    pending = accept(connection, workspace_id, job)
-    if pending is None:
-        return Begun(None, "another delivery of the event was faster"), []
-    if len(rounds) > 1:
-        set_rounds(connection, workspace_id, job.id, rounds)
-    return Begun(job.id), pending
+    return job, None
 
 
 def _plan(

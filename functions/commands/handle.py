@@ -63,7 +63,7 @@ def _carry_out(
                 idempotency_key=key,
                 simulated=simulated,
                 traceparent=traceparent,
-            )
+            ).id
         case StartFocusGroup():
             return request_group(
                 engine,
@@ -74,7 +74,7 @@ def _carry_out(
                 idempotency_key=key,
                 simulated=simulated,
                 traceparent=traceparent,
-            ).job_id
+            ).id
         case CancelJob():
             control.cancel(engine, relay, workspace_id, command.job_id, command_id=command.id)
             return command.job_id

@@ -81,7 +81,7 @@ def start_focus_group(
     project_id: UUID, json: GroupRequest, headers: IdempotencyHeaders
 ) -> tuple[JobView, int, dict[str, str]]:
     """Starts a focus group. The job's `subject_id` is the group."""
-    started = request_group(
+    job = request_group(
         services().engine,
         services().relay,
         workspace(),
@@ -91,7 +91,7 @@ def start_focus_group(
         simulated=simulated(),
         traceparent=traceparent(),
     )
-    return accepted(started.job_id)
+    return accepted(job)
 
 
 @blueprint.get("/projects/<uuid:project_id>/focus-groups")

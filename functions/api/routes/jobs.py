@@ -119,12 +119,12 @@ def cancel_job(job_id: UUID) -> JobView:
 def retry_job(job_id: UUID, json: RetryRequest) -> tuple[JobView, int, dict[str, str]]:
     """Runs the failed items of an ended job again, and with `resume` those that were skipped too."""
     control.retry(services().engine, services().relay, workspace(), job_id, json)
-    return accepted(job_id)
+    return accepted(_job(job_id))
 
 
-def accepted(job_id: UUID) -> tuple[JobView, int, dict[str, str]]:
+def accepted(job: JobView) -> tuple[JobView, int, dict[str, str]]:
     """The answer to a request that started a job, or started it before."""
-    return _job(job_id), 202, {"Location": f"{blueprint.url_prefix}/{job_id}"}
+    return job, 202, {"Location": f"{blueprint.url_prefix}/{job.id}"}
 
 
 def _job(job_id: UUID) -> JobView:

@@ -47,7 +47,7 @@ def generate_personas(
     project_id: UUID, json: PanelRequest, headers: IdempotencyHeaders
 ) -> tuple[JobView, int, dict[str, str]]:
     """Has a panel of personas made that matches an audience."""
-    job_id = request_panel(
+    job = request_panel(
         services().engine,
         services().relay,
         workspace(),
@@ -57,7 +57,7 @@ def generate_personas(
         simulated=simulated(),
         traceparent=traceparent(),
     )
-    return accepted(job_id)
+    return accepted(job)
 
 
 @blueprint.get("/projects/<uuid:project_id>/personas")

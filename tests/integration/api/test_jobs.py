@@ -33,8 +33,7 @@ def job_id(api: Api) -> str:
         simulated=True,
         request_hash="",
     )
-    with api.services.engine.begin() as connection:
-        accept(connection, LOCAL_WORKSPACE, job)
+    accept(api.services.engine, LOCAL_WORKSPACE, job)
     return str(job.id)
 
 

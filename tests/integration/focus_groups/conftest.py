@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -50,6 +50,13 @@ def profile(name: str, position: int) -> dict[str, Any]:
         "needs": ["more sleep", "peace"],
         "pains": ["long commute", "paperwork"],
     }
+
+
+class Asked(NamedTuple):
+    """A group that was accepted, and the job that makes its answers."""
+
+    job_id: UUID
+    focus_group_id: UUID
 
 
 @dataclass
@@ -130,12 +137,12 @@ class Groups:
         rows = self.sql("SELECT id FROM personas WHERE job_id = :job ORDER BY position", job=panel_job_id)
         return [row.id for row in rows]
 
-    def ask(self, key: str | None = None, **changes: Any) -> service.AcceptedGroup:
+    def ask(self, key: str | None = None, **changes: Any) -> Asked:
         """Requests a group of five personas and three questions, unless told otherwise."""
         values: dict[str, Any] = {"name": "Oat milk", "questions": QUESTIONS, "seed": 7}
         if "persona_ids" not in changes and "panel_job_id" not in changes:
             values["panel_job_id"] = self.panel()
-        return service.request_group(
+        job = service.request_group(
             self.engine,
             self.relay,
             LOCAL_WORKSPACE,
@@ -144,6 +151,8 @@ class Groups:
             idempotency_key=key,
             simulated=True,
         )
+        assert job.subject_id is not None
+        return Asked(job.id, job.subject_id)
 
     def fan_out(self) -> None:
         """Handles what was published to the topic of jobs."""

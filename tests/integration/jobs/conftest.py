@@ -46,8 +46,8 @@ class Jobs:
     relay: Relay
     project_id: UUID
 
-    def accept(self, **changes: Any) -> UUID:
-        """Accepts a focus group job of 2 personas and 3 questions, unless told otherwise."""
+    def new(self, **changes: Any) -> NewJob:
+        """A focus group job of 2 personas and 3 questions, unless told otherwise."""
         values: dict[str, Any] = {
             "id": new_id(),
             "project_id": self.project_id,
@@ -60,12 +60,14 @@ class Jobs:
             "simulated": True,
             "request_hash": "h",
         }
-        job = NewJob(**(values | changes))
-        with self.engine.begin() as connection:
-            pending = accept.accept(connection, LOCAL_WORKSPACE, job)
-        assert pending is not None
-        self.relay.send(pending)
-        return job.id
+        return NewJob(**(values | changes))
+
+    def accept(self, **changes: Any) -> UUID:
+        """Accepts such a job."""
+        accepted = accept.accept(self.engine, LOCAL_WORKSPACE, self.new(**changes))
+        assert accepted is not None
+        self.relay.send(accepted.pending)
+        return accepted.job.id
 
     def fan_out(self) -> None:
         """Handles what was published to the topic of jobs."""

@@ -14,8 +14,7 @@ from common.database.engine import autocommit
 from common.errors import InvalidInput
 from common.ids import item_id, new_id
 from common.jobs import leases, outcomes, reopen, stops
-from common.jobs.accept import find_repeat
-from common.jobs.errors import IdempotencyKeyReused, ItemBusy, JobNotFound, JobNotOpen, NothingToRetry
+from common.jobs.errors import ItemBusy, JobNotFound, JobNotOpen, NothingToRetry
 from common.jobs.models import Claim, Effect
 from common.jobs.sweep import sweep
 from common.llm.port import BadReply, Call, Calls, RateLimited
@@ -340,16 +339,6 @@ def test_the_last_items_of_many_workers_complete_the_job_once(jobs: Jobs) -> Non
     job = jobs.get(job_id)
     assert (job.state, job.items.done, job.version) == ("completed", 40, 41)
     assert len(jobs.bus.take(RESULTS)) == 1
-
-
-def test_an_idempotency_key_names_one_request(jobs: Jobs) -> None:
-    """The same request finds its job; another request with the same key is refused."""
-    job_id = jobs.accept(idempotency_key="k", request_hash="one")
-    with jobs.engine.connect() as connection:
-        assert find_repeat(connection, LOCAL_WORKSPACE, "k", "one") == job_id
-        assert find_repeat(connection, LOCAL_WORKSPACE, "other", "one") is None
-        with pytest.raises(IdempotencyKeyReused):
-            find_repeat(connection, LOCAL_WORKSPACE, "k", "two")
 
 
 def test_another_workspace_sees_nothing_of_a_job(jobs: Jobs) -> None:

@@ -94,7 +94,7 @@ class Panels:
             PanelRequest.model_validate(values | changes),
             idempotency_key=key,
             simulated=True,
-        )
+        ).id
 
     def fan_out(self) -> None:
         """Lays out what was accepted."""
