@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common import shutdown
 from common.database.engine import connect, connect_cloud_sql
 from common.events.outbox import Relay
 from common.events.receive import Receiver
@@ -141,6 +142,7 @@ class Services:
             cache=self.cache,
             cache_seconds=s.llm_cache_days * DAY_SECONDS,
             call_seconds=s.llm_timeout_seconds,
+            shutdown=shutdown.PROCESS,
         )
 
     def reserve_micros(self, kind: str) -> int:

@@ -141,7 +141,8 @@ class LanguageModel(Protocol):
     caller no longer wants the reply; retries and waiting for the rate limit end before it."""
 
     def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:
-        """Answers one request. Raises `ModelUnavailable`, `RateLimited`, `BadReply` or `Refused`."""
+        """Answers one request. Raises `ModelUnavailable`, `RateLimited`, `BadReply` or `Refused`, and `ShuttingDown`
+        where the process is to end before there is an answer."""
         ...
 
     def embed(self, texts: Sequence[str], *, purpose: str, calls: CallLog, deadline: float) -> list[list[float]]:

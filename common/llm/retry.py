@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-import stamina
+import structlog
 
 from common.llm.port import BadReply, CallLog, LanguageModel, ModelUnavailable, Reply, Request
+from common.shutdown import Shutdown
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
@@ -24,17 +27,20 @@ class Retrying:
     """Repeats calls of the inner model that end in `ModelUnavailable`.
 
     It waits as long as the server asks, or exponentially longer, with jitter, and it gives up when the
-    next attempt would come after the deadline: the error then says in `retry_after` how long to wait.
+    next attempt would come after the deadline: the error then says in `retry_after` how long to wait. In a
+    process that is to end it neither waits nor tries again, and raises `ShuttingDown`.
     """
 
     def __init__(
         self,
         inner: LanguageModel,
+        shutdown: Shutdown,
         *,
         attempts: int = ATTEMPTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
+        self._shutdown = shutdown
         self._attempts = attempts
         self._clock = clock
 
@@ -59,17 +65,17 @@ class Retrying:
 
     def _within(self, deadline: float, action: Callable[[], T]) -> T:
         failures = 0
-
-        def wait_for(error: Exception) -> float | bool:
-            nonlocal failures
-            failures += 1
-            if not isinstance(error, ModelUnavailable):
-                return False
-            seconds = wait_seconds(failures, error.retry_after)
-            error.retry_after = seconds
-            return seconds if self._clock() + seconds < deadline else False
-
-        return stamina.RetryingCaller(attempts=self._attempts, timeout=None)(wait_for, action)
+        while True:
+            try:
+                return action()
+            except ModelUnavailable as error:
+                self._shutdown.check()
+                failures += 1
+                seconds = error.retry_after = wait_seconds(failures, error.retry_after)
+                if failures >= self._attempts or self._clock() + seconds >= deadline:
+                    raise
+                log.warning("call_repeated", code=error.code, failures=failures, wait=round(seconds, 3))
+            self._shutdown.sleep(seconds)
 
 
 def wait_seconds(failures: int, retry_after: float | None) -> float:

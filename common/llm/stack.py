@@ -20,6 +20,7 @@ from common.llm.rate_limit import Limited
 from common.llm.rendering import RenderedOnce
 from common.llm.retry import Retrying
 from common.llm.timeouts import Timed
+from common.shutdown import Shutdown
 
 
 def build(
@@ -31,16 +32,19 @@ def build(
     cache: Cache,
     cache_seconds: float,
     call_seconds: float,
+    shutdown: Shutdown,
 ) -> LanguageModel:
     """The adapter with everything around it, outermost last: meter, time limit, rate limit, retries,
-    batches, cache (none with `cache_seconds` 0), prompts. Raises `UnknownModel` for a model without a price.
+    batches, cache (none with `cache_seconds` 0), prompts. Its calls raise `ShuttingDown` where they would have
+    to wait or try again after `shutdown` has begun. Raises `UnknownModel` for a model without a price.
     """
     if not models.simulated:
         for model in (models.standard, models.analysis, models.embedding):
             require_price(model)
     metered = Metered(adapter, models, prompts)
-    limited = Limited(Timed(metered, call_seconds), limiter, models, prompts)
-    batched = Batched(Retrying(limited))
+    timed = Timed(metered, call_seconds, shutdown)
+    limited = Limited(timed, limiter, models, prompts, sleep=shutdown.sleep)
+    batched = Batched(Retrying(limited, shutdown))
     cached = Cached(batched, cache, models, prompts, ttl=cache_seconds) if cache_seconds > 0 else batched
     return RenderedOnce(cached, prompts)
 

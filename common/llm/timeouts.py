@@ -1,4 +1,4 @@
-"""Limits one call, within the time the caller has for all its attempts."""
+"""Limits one call, within the time the caller has for all its attempts and the process has left."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from common.llm.port import CallLog, LanguageModel, ModelUnavailable, Reply, Request
+from common.shutdown import Shutdown
 
 ANALYSIS = 4.0
 """How many times as long an analysis may take: it thinks first, and puts out ten times what others do."""
@@ -13,11 +14,19 @@ ANALYSIS = 4.0
 
 class Timed:
     """Gives each call of the inner model at most `seconds` (an analysis `ANALYSIS` times that), and none when
-    the time is up already."""
+    the time is up already. In a process that is to end no call lasts longer than the time left for calls."""
 
-    def __init__(self, inner: LanguageModel, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        inner: LanguageModel,
+        seconds: float,
+        shutdown: Shutdown,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._inner = inner
         self._seconds = seconds
+        self._shutdown = shutdown
         self._clock = clock
 
     def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:
@@ -31,6 +40,7 @@ class Timed:
 
     def _narrowed(self, deadline: float, seconds: float) -> float:
         now = self._clock()
-        if now >= deadline:
+        latest = min(deadline, self._shutdown.calls_end())
+        if now >= latest:
             raise ModelUnavailable("no time was left to call the model")
-        return min(deadline, now + seconds)
+        return min(latest, now + seconds)

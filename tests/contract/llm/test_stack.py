@@ -6,11 +6,11 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import stamina
 from redis import Redis
 
 from common.cache.memory import MemoryCache
@@ -18,19 +18,15 @@ from common.cache.redis import RedisCache, breaker, connect
 from common.llm import stack
 from common.llm.gemini.adapter import Gemini
 from common.llm.limits.port import Rates
-from common.llm.port import Calls, LanguageModel, RateLimited
+from common.llm.port import Calls, LanguageModel, ModelUnavailable, RateLimited
 from common.llm.prices import UnknownModel
 from common.llm.prompts import PromptBroken, Prompts
+from common.shutdown import Shutdown
 from tests.contract.llm.conftest import MODELS, Answer, asked
 from tests.fakes.gemini.fixtures import FakeGemini
+from tests.unit.llm.scripted import Sleepless
 
 FAST = Rates(600_000, 1e9)
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=6, cap=False):
-        yield
 
 
 @pytest.fixture
@@ -52,6 +48,7 @@ def build(adapter: LanguageModel, prompts: Prompts, client: Redis, *, cache_seco
         cache=RedisCache(client, guard),
         cache_seconds=cache_seconds,
         call_seconds=5.0,
+        shutdown=Sleepless(),
     )
 
 
@@ -100,12 +97,15 @@ def test_passing_failures_are_overcome_and_recorded(
 def test_a_third_of_calls_failing_in_every_way_still_gives_every_answer(
     gemini: Gemini, prompts: Prompts, client: Redis, fake_gemini: FakeGemini
 ) -> None:
-    """Mixed transient errors cost attempts, not answers."""
+    """Mixed transient errors cost attempts, and rarely another delivery, but no answers."""
     fake_gemini.control(mode="mixed", rate=0.3, seed=1, retry_after=0)
     model = build(gemini, prompts, client)
 
     def ask(number: int) -> object:
-        return model.generate(asked(f"Question {number}?"), calls=Calls(), deadline=soon()).data
+        for _ in range(3):
+            with suppress(ModelUnavailable):
+                return model.generate(asked(f"Question {number}?"), calls=Calls(), deadline=soon()).data
+        return None
 
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(ask, range(60)))
@@ -183,6 +183,7 @@ def test_a_call_has_a_limit_of_its_own(gemini: Gemini, prompts: Prompts, fake_ge
         cache=MemoryCache(),
         cache_seconds=60,
         call_seconds=0.3,
+        shutdown=Sleepless(),
     )
     calls = Calls()
 
@@ -203,7 +204,7 @@ def test_a_broken_prompt_is_found_before_anything_is_asked(
 def test_models_without_a_price_are_refused_at_once(gemini: Gemini, prompts: Prompts) -> None:
     """Not after the first call was paid for; simulated ones need none."""
     unknown = replace(MODELS, analysis="gemini-9-ultra")
-    parts = {"prompts": prompts, "limiter": stack.limiter(FAST), "cache": MemoryCache()}
+    parts = {"prompts": prompts, "limiter": stack.limiter(FAST), "cache": MemoryCache(), "shutdown": Shutdown()}
     with pytest.raises(UnknownModel, match="gemini-9-ultra"):
         stack.build(gemini, models=unknown, cache_seconds=60, call_seconds=60, **parts)  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from common.llm.models import Models
 from common.llm.port import EMBEDDING_DIMENSIONS, CallLog, Reply, Request, Usage
 from common.llm.prompts import Prompts
+from common.shutdown import Shutdown
 
 MODELS = Models("gemini", "gemini-2.5-flash", "gemini-2.5-pro", "gemini-embedding-001")
 FAR = 1e9
@@ -38,6 +39,14 @@ class Clock:
         """Goes on at once."""
         self.slept.append(seconds)
         self.now += seconds
+
+
+class Sleepless(Shutdown):
+    """A process that is not ending, in which no sleep takes time."""
+
+    def sleep(self, seconds: float) -> None:
+        """Returns at once."""
+        self.check()
 
 
 Step = Reply | Exception | Callable[[Request], Reply]

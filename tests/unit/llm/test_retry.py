@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
 
 import pytest
-import stamina
 
 from common.llm.port import BadReply, Calls, ModelUnavailable, RateLimited, Refused
 from common.llm.retry import MAX_WAIT_SECONDS, Retrying, wait_seconds
-from tests.unit.llm.scripted import FAR, Clock, ScriptedModel, reply, request
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=4, cap=True):
-        yield
+from common.shutdown import Shutdown, ShuttingDown
+from tests.fixtures.eventually import eventually
+from tests.unit.llm.scripted import FAR, Clock, ScriptedModel, Sleepless, reply, request
 
 
 def test_what_passes_is_tried_again() -> None:
     """A failure of the provider is invisible when the next attempt succeeds."""
     inner = ScriptedModel([ModelUnavailable("down"), RateLimited("busy", retry_after=0.1), reply()])
 
-    assert Retrying(inner).generate(request(), calls=Calls(), deadline=FAR) == reply()
+    assert Retrying(inner, Sleepless()).generate(request(), calls=Calls(), deadline=FAR) == reply()
     assert len(inner.requests) == 3
 
 
@@ -31,7 +26,7 @@ def test_a_refusal_is_final() -> None:
     inner = ScriptedModel([Refused("no"), reply()])
 
     with pytest.raises(Refused):
-        Retrying(inner).generate(request(), calls=Calls(), deadline=FAR)
+        Retrying(inner, Sleepless()).generate(request(), calls=Calls(), deadline=FAR)
     assert len(inner.requests) == 1
 
 
@@ -40,7 +35,7 @@ def test_attempts_are_limited() -> None:
     inner = ScriptedModel([ModelUnavailable("down")])
 
     with pytest.raises(ModelUnavailable) as caught:
-        Retrying(inner, attempts=3).generate(request(), calls=Calls(), deadline=FAR)
+        Retrying(inner, Sleepless(), attempts=3).generate(request(), calls=Calls(), deadline=FAR)
     assert len(inner.requests) == 3
     assert caught.value.retry_after
 
@@ -51,7 +46,7 @@ def test_no_attempt_starts_after_the_deadline() -> None:
     inner = ScriptedModel([RateLimited("busy", retry_after=30.0)], clock)
 
     with pytest.raises(RateLimited) as caught:
-        Retrying(inner, clock=clock).generate(request(), calls=Calls(), deadline=clock.now + 20)
+        Retrying(inner, Sleepless(), clock=clock).generate(request(), calls=Calls(), deadline=clock.now + 20)
     assert len(inner.requests) == 1
     assert caught.value.retry_after
     assert caught.value.retry_after >= 30.0
@@ -63,7 +58,7 @@ def test_time_that_calls_take_counts() -> None:
     inner = ScriptedModel([ModelUnavailable("time-out")], clock, seconds=9.0)
 
     with pytest.raises(ModelUnavailable):
-        Retrying(inner, clock=clock).generate(request(), calls=Calls(), deadline=clock.now + 20)
+        Retrying(inner, Sleepless(), clock=clock).generate(request(), calls=Calls(), deadline=clock.now + 20)
     assert len(inner.requests) == 2 + 1
 
 
@@ -72,7 +67,7 @@ def test_a_bad_reply_is_asked_for_with_another_seed() -> None:
 
     def seeds() -> list[int]:
         inner = ScriptedModel([BadReply("cut"), ModelUnavailable("down"), BadReply("cut"), reply()])
-        Retrying(inner).generate(request(), calls=Calls(), deadline=FAR)
+        Retrying(inner, Sleepless()).generate(request(), calls=Calls(), deadline=FAR)
         return [asked.seed for asked in inner.requests]
 
     first, second, third, fourth = seeds()
@@ -80,11 +75,42 @@ def test_a_bad_reply_is_asked_for_with_another_seed() -> None:
     assert seeds() == [first, second, third, fourth]
 
 
+def test_what_fails_while_the_process_ends_is_left_to_another() -> None:
+    """A failure then is no reason to wait, and not the model's: whoever has the work next starts afresh."""
+    shutdown = Shutdown()
+    inner = ScriptedModel([ModelUnavailable("down"), reply()])
+    shutdown.begin()
+
+    with pytest.raises(ShuttingDown):
+        Retrying(inner, shutdown).generate(request(), calls=Calls(), deadline=FAR)
+    assert len(inner.requests) == 1
+
+
+def test_waiting_ends_when_the_process_is_to_end() -> None:
+    """Nobody waits for another attempt in a process that has no time for one."""
+    shutdown = Shutdown()
+    inner = ScriptedModel([RateLimited("busy", retry_after=1000.0), reply()])
+    raised: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            Retrying(inner, shutdown).generate(request(), calls=Calls(), deadline=FAR)
+        except ShuttingDown as error:
+            raised.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    eventually(lambda: inner.requests)
+    shutdown.begin()
+    asking.join(timeout=30)
+    assert len(raised) == len(inner.requests) == 1
+
+
 def test_embeddings_are_retried_too() -> None:
     """Embedding follows the same rule."""
     inner = ScriptedModel([ModelUnavailable("down"), reply()])
 
-    Retrying(inner).embed(["a"], purpose="persona", calls=Calls(), deadline=FAR)
+    Retrying(inner, Sleepless()).embed(["a"], purpose="persona", calls=Calls(), deadline=FAR)
     assert inner.embedded == [["a"], ["a"]]
 
 
