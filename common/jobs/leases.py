@@ -29,12 +29,14 @@ _names: dict[int, str] = {}
 def owner(name: str | None = None) -> str:
     """The name under which this process holds leases: `name` on this machine, once it was given one.
 
-    A process that takes the place of a dead one is given its name, and gives up what that one held.
+    A process that takes the place of a dead one is given its name, and gives up what that one held. Without a
+    name it is one that no other process has: all instances on Cloud Run think they are `localhost`, and number
+    their processes alike.
     """
     pid = os.getpid()
     if name is not None:
         _names[pid] = f"{socket.gethostname()}:{name}"
-    return _names.get(pid) or f"{socket.gethostname()}:{pid}"
+    return _names.setdefault(pid, f"{socket.gethostname()}:{pid}:{os.urandom(4).hex()}")
 
 
 _CLAIM = """
@@ -131,7 +133,8 @@ WITH job AS (
     ORDER BY id FOR UPDATE
 ), lost AS (
     UPDATE job_items i
-    SET state = 'ready', lease_until = NULL, lease_owner = NULL, updated_at = '-infinity'
+    SET state = 'ready', lease_until = NULL, lease_owner = NULL, updated_at = '-infinity',
+        attempts = i.attempts - {uncounted}
     FROM job WHERE i.job_id = job.id AND i.state = 'leased' AND {which}
     RETURNING i.id, i.job_id, i.workspace_id, i.reserved_micros
 ), spent AS (
@@ -147,8 +150,8 @@ WITH job AS (
 SELECT count(*) FROM lost
 """
 
-_EXPIRED = text(_GIVE_UP.format(which="i.lease_until < now()"))
-_OWNED = text(_GIVE_UP.format(which="i.lease_owner = :owner"))
+_EXPIRED = text(_GIVE_UP.format(which="i.lease_until < now()", uncounted="0"))
+_OWNED = text(_GIVE_UP.format(which="i.lease_owner = :owner", uncounted="CAST(:uncounted AS int)"))
 
 
 def expire(connection: Connection) -> int:
@@ -156,6 +159,7 @@ def expire(connection: Connection) -> int:
     return int(connection.execute(_EXPIRED).scalar_one())
 
 
-def give_up(connection: Connection, owner: str) -> int:
-    """Frees the items a process held that has died, for the sweeper to ask for again."""
-    return int(connection.execute(_OWNED, {"owner": owner}).scalar_one())
+def give_up(connection: Connection, owner: str, *, counted: bool = True) -> int:
+    """Frees the items a process held that has died, or is ending (`counted=False`: that was no attempt of
+    theirs), for `fan_out.ask_again`."""
+    return int(connection.execute(_OWNED, {"owner": owner, "uncounted": 0 if counted else 1}).scalar_one())

@@ -199,11 +199,16 @@ WITH locked AS (
     RETURNING i.id, i.workspace_id, i.job_id
 ), calls AS (
     {INSERT_CALLS}
+), job AS (
+    UPDATE jobs j
+    SET spent_micros = j.spent_micros + CAST(:cost AS bigint),
+        reserved_micros = j.reserved_micros - CAST(:reserved AS bigint)
+    FROM item WHERE j.id = item.job_id
 )
-UPDATE jobs j
-SET spent_micros = j.spent_micros + CAST(:cost AS bigint),
-    reserved_micros = j.reserved_micros - CAST(:reserved AS bigint)
-FROM item WHERE j.id = item.job_id
+INSERT INTO outbox (id, workspace_id, topic, event)
+SELECT gen_random_uuid(), item.workspace_id, CAST(:topic AS text), CAST(:event AS jsonb)
+FROM item WHERE CAST(:event AS jsonb) IS NOT NULL
+RETURNING id, topic, event
 """
 
 
@@ -214,7 +219,22 @@ def release(
 
     An attempt that failed through no fault of its own (`counted=False`) does not use up one of the item's.
     """
-    statement.run(
+    _free(engine, claim, code=code, reason=reason, calls=calls, counted=counted, event=None)
+
+
+def hand_over(engine: Engine, claim: Claim, *, code: str, reason: str, calls: Sequence[Call]) -> list[Pending]:
+    """Gives the item back as `release` does, not counted, and returns the event to publish that asks another
+    process for it."""
+    event = KINDS[claim.kind].event(
+        workspace_id=claim.workspace_id, job_id=claim.job_id, item_id=claim.item_id, traceparent=claim.traceparent
+    )
+    return _free(engine, claim, code=code, reason=reason, calls=calls, counted=False, event=event.model_dump_json())
+
+
+def _free(
+    engine: Engine, claim: Claim, *, code: str, reason: str, calls: Sequence[Call], counted: bool, event: str | None
+) -> list[Pending]:
+    rows = statement.run(
         engine,
         _RELEASE,
         {
@@ -228,5 +248,8 @@ def release(
             "calls": calls_json(calls),
             "cost": sum(call.cost_micros for call in calls),
             "reserved": claim.reserved_micros,
+            "topic": KINDS[claim.kind].topic,
+            "event": event,
         },
     )
+    return [Pending(id_, topic, sent) for id_, topic, sent in rows]

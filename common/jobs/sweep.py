@@ -54,6 +54,16 @@ def sweep(engine: Engine, relay: Relay) -> Swept:
     return swept
 
 
+def give_up(engine: Engine, relay: Relay, owner: str, *, counted: bool) -> int:
+    """Frees the items a process held that has died, or is ending (`counted=False`: that was no attempt of
+    theirs), asks for them again at once and returns how many there were. Raises `sqlalchemy.exc.DBAPIError`."""
+    with engine.begin() as connection:
+        freed = leases.give_up(connection, owner, counted=counted)
+        asked = fan_out.ask_again(connection, STALE_READY_SECONDS, LIMIT) if freed else []
+    relay.offer(asked)
+    return freed
+
+
 def _stop_overdue(connection: Connection) -> tuple[int, list[Pending]]:
     """Stops jobs past their deadline, and finishes stopping those that have items nobody will work on.
     Returns how many there were and what is to be published."""

@@ -16,6 +16,7 @@ from common.jobs import leases, outcomes, stops
 from common.jobs.errors import JobNotOpen, OverBudget
 from common.jobs.models import KINDS, MAX_ATTEMPTS, Claim, Effect
 from common.llm.port import Calls, RateLimited
+from common.shutdown import ShuttingDown
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -50,7 +51,8 @@ def work(
     """Makes the item an event asks for, if it is still to be made.
 
     Raises a retryable `SightError` when the delivery should come again: the item is then free. An item
-    that fails for good, or for the last time it may, is recorded as failed with its reason.
+    that fails for good, or for the last time it may, is recorded as failed with its reason. One that the end
+    of this process interrupts is asked for again at once, as if it had not been tried.
     """
     try:
         claim = leases.claim(
@@ -88,6 +90,14 @@ def work(
 
 
 def _give_back(claim: Claim, calls: Calls, lease_end: float, error: SightError, engine: Engine, relay: Relay) -> None:
+    if isinstance(error, ShuttingDown):
+        handed = _persist(
+            lambda: outcomes.hand_over(engine, claim, code=error.code, reason=error.detail, calls=calls.made),
+            until=lease_end,
+        )
+        log.info("item_handed_over", item_id=str(claim.item_id), job_id=str(claim.job_id))
+        relay.send(handed)
+        return
     counted = not isinstance(error, RateLimited)
     if not error.retryable or (counted and claim.attempts >= MAX_ATTEMPTS):
         _fail(claim, calls, lease_end, engine, relay, code=error.code, reason=error.detail)
