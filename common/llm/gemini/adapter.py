@@ -41,9 +41,8 @@ class Gemini:
         self._api_key = api_key
         self._models = models
         self._prompts = prompts
-        self._client = GenerativeServiceClient(
-            transport=LeanTransport(endpoint=(endpoint or ENDPOINT).rstrip("/"), api_key=api_key)
-        )
+        self._transport = LeanTransport(endpoint=(endpoint or ENDPOINT).rstrip("/"), api_key=api_key)
+        self._client = GenerativeServiceClient(transport=self._transport)
         self._config = lru_cache(maxsize=256)(self._config_start)
 
     def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:  # noqa: ARG002
@@ -103,9 +102,13 @@ class Gemini:
             raise BadReply(f"Gemini embedded {len(vectors)} of {len(texts)} texts")
         return [_unit(vector) for vector in vectors]
 
+    def interrupt(self) -> None:
+        """Breaks off the calls under way: each raises `ModelUnavailable` in its thread."""
+        self._transport.interrupt()
+
     def close(self) -> None:
         """Closes idle connections."""
-        self._client.transport.close()  # type: ignore[no-untyped-call]
+        self._transport.close()
 
     def _called(self, method: Callable[..., T], message: Any, deadline: float, **options: Any) -> T:
         try:

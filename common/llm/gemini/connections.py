@@ -10,7 +10,7 @@ import urllib.request
 from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -42,12 +42,14 @@ class Connections:
         self._proxy = _proxy(self._endpoint)
         self._tls = _tls() if self._endpoint.scheme == "https" else None
         self._idle: deque[HTTPConnection] = deque()
+        self._busy: set[HTTPConnection] = set()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> Response:
         """Sends one request and reads its whole answer within `timeout` seconds. Raises `ConnectionFailed`."""
         deadline = time.monotonic() + timeout
         connection = self._take()
         reusable = False
+        self._busy.add(connection)
         try:
             _limit(connection, deadline)
             if connection.sock is None:
@@ -62,11 +64,20 @@ class Connections:
         except (OSError, HTTPException) as error:
             raise ConnectionFailed(f"{type(error).__name__}: {error}") from error
         finally:
+            self._busy.discard(connection)
             if reusable:
                 self._idle.append(connection)
             else:
                 connection.close()
         return Response(response.status, response.headers, content)
+
+    def interrupt(self) -> None:
+        """Breaks off the requests under way: each raises `ConnectionFailed` in its thread."""
+        for connection in list(self._busy):
+            if connection.sock is not None:
+                with suppress(OSError):  # it ended a moment ago
+                    # Not that of SSLSocket, which takes the TLS layer away from the thread that reads through it.
+                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Closes the connections that are not in use."""

@@ -51,6 +51,10 @@ class LeanTransport(GenerativeServiceRestTransport):
         """The method as the generated client calls it."""
         return self._batch_embed_contents
 
+    def interrupt(self) -> None:
+        """Breaks off the calls under way."""
+        self._connections.interrupt()
+
     def close(self) -> None:
         """Closes idle connections."""
         self._connections.close()

@@ -13,6 +13,7 @@ from common.llm.port import BadReply, Calls, ModelUnavailable, RateLimited, Refu
 from common.llm.prompts import Prompts
 from tests.contract.llm.conftest import KEY, MODELS, Answer, ask, asked
 from tests.fakes.gemini.fixtures import FakeGemini
+from tests.fixtures.eventually import eventually
 
 
 def test_structured_output_arrives_as_the_model_asked_for(gemini: Gemini, prompts: Prompts) -> None:
@@ -143,6 +144,19 @@ def test_a_call_that_hangs_ends_at_the_deadline(gemini: Gemini, fake_gemini: Fak
 
     with pytest.raises(ModelUnavailable, match="timed out"):
         ask(gemini, seconds=0.2)
+    assert ask(gemini).data
+
+
+def test_calls_under_way_can_be_broken_off(gemini: Gemini, fake_gemini: FakeGemini) -> None:
+    """Each fails at once as one that may be made again elsewhere, and the adapter stays usable."""
+    fake_gemini.control(mode="hang", times=2)
+    with ThreadPoolExecutor(2) as threads:
+        calls = [threads.submit(ask, gemini, asked(f"{number}?"), seconds=1000.0) for number in range(2)]
+        eventually(lambda: fake_gemini.counters()["calls"] == 2)
+        gemini.interrupt()
+        errors = [call.exception(timeout=30) for call in calls]
+    assert [type(error) for error in errors] == [ModelUnavailable, ModelUnavailable]
+    gemini.interrupt()
     assert ask(gemini).data
 
 
