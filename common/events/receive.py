@@ -11,10 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from common import shutdown
 from common.bus.envelope import parse_push
 from common.bus.port import Delivery
 from common.errors import Malformed, SightError, Unauthenticated, Unavailable
 from common.events import dead_letters
+from common.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -41,11 +43,13 @@ ACKNOWLEDGED = ("", 204)
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """What receiving needs: where dead letters go, the workspace of those that name none, and the proof."""
+    """What receiving needs: where dead letters go, the workspace of those that name none, the proof, and
+    whether this process is to end."""
 
     engine: Engine
     workspace_id: UUID
     prove: Prove
+    shutdown: Shutdown = shutdown.PROCESS
 
     def receive(
         self, body: bytes, headers: Headers, reads: TypeAdapter[Any], handle: Callable[[Any], None]
@@ -53,8 +57,8 @@ class Receiver:
         """Handles the event in a push request and returns the response's body and status.
 
         204 acknowledges: the event was handled, or never can be and is now a dead letter with its cause.
-        503 asks for redelivery with backoff, 401 refuses a sender that proves nothing. An unexpected
-        error is logged and answered 500, which the bus retries as well, up to its limit.
+        503 asks for redelivery with backoff, in a process that is to end as well. 401 refuses a sender that
+        proves nothing. An unexpected error is logged and answered 500, which the bus retries too, up to its limit.
         """
         refused = self._refusal(headers)
         if refused is not None:
@@ -81,6 +85,7 @@ class Receiver:
 
     def _refusal(self, headers: Headers) -> tuple[str, int] | None:
         try:
+            self.shutdown.check()
             self.prove(headers.get("Authorization"))
         except (Unauthenticated, Unavailable) as error:
             log.warning("push_refused", code=error.code, detail=error.detail)

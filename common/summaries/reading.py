@@ -9,6 +9,7 @@ import structlog
 
 from common.errors import SightError
 from common.llm.port import Request
+from common.shutdown import ShuttingDown
 from common.summaries import quotes, variables
 from common.summaries.checking import check, claims, findings, insights, with_citations
 from common.summaries.drafts import DraftReading, DraftReport, Mending
@@ -86,6 +87,8 @@ class Reader:
         filled = {"language": language, "statements": listed, "answers": variables.cited(shown)}
         try:
             reply = self._generate(MEND_PROMPT, filled, Mending, MEND_OUTPUT_TOKENS)
+        except ShuttingDown:
+            raise  # another process may well be able to mend it
         except SightError as error:
             # What held is worth more than another attempt at what did not.
             log.warning("mending_failed", code=error.code, item_id=str(self.claim.item_id))

@@ -22,6 +22,7 @@ from common.errors import Unavailable
 from common.jobs import store
 from common.jobs.errors import JobNotFound
 from common.jobs.models import JobEventView, JobView
+from common.shutdown import shutting_down
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -50,7 +51,7 @@ class Streams:
         self._free = threading.BoundedSemaphore(limit)
 
     def open(self, engine: Engine, workspace_id: UUID, job_id: UUID, after: int) -> Response:
-        """The events of a job after the sequence `after`, and every one to come, until the job ends.
+        """The events of a job after the sequence `after`, and every one to come, until the job or this process ends.
 
         Answers 204, which tells a browser not to reconnect, when the job has ended and nothing is left to
         tell. Raises `JobNotFound` or `TooManyStreams`.
@@ -81,7 +82,7 @@ def _follow(engine: Engine, workspace_id: UUID, job_id: UUID, after: int) -> Ite
     end = time.monotonic() + MAX_SECONDS
     spoke = time.monotonic()
     try:
-        while time.monotonic() < end:
+        while time.monotonic() < end and not shutting_down():
             with autocommit(engine) as connection:
                 version = store.version(connection, workspace_id, job_id)
                 changed = version != seen

@@ -10,11 +10,13 @@ from uuid import UUID
 
 import pytest
 
+from common import shutdown
 from common.ids import new_id
 from common.jobs import stops
 from common.jobs.accept import accept
 from common.jobs.models import NewJob
 from common.settings import LOCAL_WORKSPACE
+from common.shutdown import Shutdown
 from functions.api import sse
 from tests.fixtures.api import Api
 
@@ -173,6 +175,14 @@ def test_a_silent_stream_is_kept_alive(api: Api, job_id: str, monkeypatch: pytes
     steps = iter([lambda *_: None, lambda *_: None, end])
     monkeypatch.setattr(time, "sleep", lambda _seconds: next(steps)(api, job_id))
     assert ": still here\n\n" in api.get(f"/jobs/{job_id}/events:stream").get_data(as_text=True)
+
+
+def test_a_stream_ends_with_its_process(api: Api, job_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is to end does not wait for the job; the reader resumes at another."""
+    monkeypatch.setattr(shutdown, "PROCESS", ending := Shutdown())
+    monkeypatch.setattr(time, "sleep", lambda _seconds: ending.begin())
+    events = list(told(iter([api.get(f"/jobs/{job_id}/events:stream").get_data(as_text=True)])))
+    assert [event["id"] for event in events if "id" in event] == ["1"]
 
 
 def test_streams_leave_room_for_everything_else(api: Api, job_id: str, monkeypatch: pytest.MonkeyPatch) -> None:

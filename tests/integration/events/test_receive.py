@@ -19,6 +19,7 @@ from common.events.models import EVENT, AnyEvent, JobAccepted
 from common.events.receive import Receiver
 from common.ids import new_id
 from common.settings import LOCAL_WORKSPACE
+from common.shutdown import Shutdown
 
 EVENT_JSON = JobAccepted(workspace_id=LOCAL_WORKSPACE, job_id=new_id()).model_dump_json().encode()
 SUBSCRIPTION = "projects/p/subscriptions/sight-jobs-fan-out"
@@ -167,6 +168,18 @@ def test_a_sender_that_is_not_proved_reaches_nothing(engine: Engine, error: Exce
     assert seen == [None, "Bearer x"]
     assert guarded.handled == []
     assert guarded.buried() == []
+
+
+def test_a_process_that_is_to_end_takes_no_delivery(engine: Engine) -> None:
+    """It comes again, elsewhere, and leaves no trace here."""
+    shutdown = Shutdown()
+    ending = Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, no_proof, shutdown))
+    assert ending.push() == 204
+    shutdown.begin()
+    assert ending.push() == 503
+    assert ending.receiver.bury(to_push(Delivery("m1", SUBSCRIPTION, EVENT_JSON, {})), {})[1] == 503
+    assert len(ending.handled) == 1
+    assert ending.buried() == []
 
 
 def test_what_the_bus_gave_up_on_is_kept_under_where_it_failed(inbox: Inbox) -> None:

@@ -10,6 +10,7 @@ import pytest
 from common.errors import SightError
 from common.jobs.models import Claim
 from common.llm.port import Calls, ModelUnavailable, Request
+from common.shutdown import ShuttingDown
 from common.summaries import variables
 from common.summaries.checking import labelled
 from common.summaries.errors import NothingHeld
@@ -136,6 +137,13 @@ def test_a_failure_to_mend_costs_only_what_was_in_doubt(error: SightError) -> No
     found, _ = ask({"summary": drafting(executive_summary=[a_point(GOOD), a_point(FABRICATED)]), "summary_mend": fail})
     assert len(found.executive_summary) == 1
     assert [(r.fault, r.count) for r in found.rejected] == [("quote_not_found", 1)]
+
+
+def test_mending_that_the_end_of_the_process_interrupts_is_left_to_another() -> None:
+    """A release is no reason for a poorer report."""
+    drafted = drafting(executive_summary=[a_point(GOOD), a_point(FABRICATED)])
+    with pytest.raises(ShuttingDown):
+        ask({"summary": drafted, "summary_mend": lambda _: ShuttingDown("about to end")})
 
 
 def test_a_report_of_which_nothing_holds_is_no_report() -> None:
