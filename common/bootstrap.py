@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
+    from common.bus.embedded import EmbeddedBus
     from common.bus.port import Bus
     from common.cache.breaker import Breaker
     from common.cache.port import Cache
@@ -63,9 +64,7 @@ class Services:
         """The bus events are published to."""
         s = self.settings
         if s.bus == "embedded":
-            from common.bus.embedded import EmbeddedBus
-
-            return EmbeddedBus(self.engine)
+            return self._embedded_bus
         from common.bus.pubsub import PubSubBus
 
         return PubSubBus(
@@ -78,7 +77,8 @@ class Services:
     @cached_property
     def relay(self) -> Relay:
         """What takes events from the outbox to the bus."""
-        return Relay(self.engine, self.bus)
+        along = self._embedded_bus.publish_along if self.settings.bus == "embedded" else None
+        return Relay(self.engine, self.bus, along)
 
     @cached_property
     def prove(self) -> Prove:
@@ -162,6 +162,12 @@ class Services:
         from common.llm.gemini.adapter import Gemini
 
         return Gemini(s.google_api_key.get_secret_value(), self.models, prompts, endpoint=s.gemini_endpoint)
+
+    @cached_property
+    def _embedded_bus(self) -> EmbeddedBus:
+        from common.bus.embedded import EmbeddedBus
+
+        return EmbeddedBus(self.engine)
 
     @cached_property
     def _redis(self) -> Redis | None:

@@ -7,7 +7,7 @@ import json
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,12 @@ _PUBLISH = f"""
     {_INSERT}
     SELECT m.message, m.subscription, decode(m.data, 'base64'), m.attributes, m.key,
         now() + CAST($2 AS float) * interval '1 second'
+    FROM json_to_recordset(CAST($1 AS json)) AS m({_MESSAGES})
+"""
+_PUBLISH_ALONG = f"""
+    WITH along AS ({{along}})
+    {_INSERT}
+    SELECT m.message, m.subscription, decode(m.data, 'base64'), m.attributes, m.key, now()
     FROM json_to_recordset(CAST($1 AS json)) AS m({_MESSAGES})
 """
 _DONE = f"""
@@ -114,6 +120,19 @@ class EmbeddedBus:
             if delay <= 0:
                 wake.ring()
         return ids
+
+    def publish_along(self, batches: Mapping[str, Sequence[Message]], along: str, parameter: str) -> None:
+        """Publishes messages by topic and carries out `along`, a statement that changes the same database and
+        whose one parameter is `$2`, both in one transaction and one round trip."""
+        rows = [
+            row
+            for topic, messages in batches.items()
+            for message in messages
+            for row in self._rows(topic, uuid.uuid4().hex, message)
+        ]
+        self._run(_PUBLISH_ALONG.format(along=along), json.dumps(rows), parameter)
+        if rows:
+            wake.ring()
 
     def close(self) -> None:
         """Does nothing: what was published is durable, and the engine belongs to the caller."""

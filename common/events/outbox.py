@@ -6,7 +6,7 @@ import json
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from sqlalchemy import text
@@ -17,7 +17,7 @@ from common.database.rows import insert_rows
 from common.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection, Engine
@@ -71,6 +71,17 @@ def stale(engine: Engine, older_than_seconds: float, limit: int) -> list[Pending
         return [Pending(row.id, row.topic, row.event, row.ordering_key) for row in rows]
 
 
+_SENT = "DELETE FROM outbox WHERE id = ANY(CAST({ids} AS uuid[]))"
+
+
+class PublishAlong(Protocol):
+    """How a bus that lives in the outbox's own database publishes, in one transaction with another statement."""
+
+    def __call__(self, batches: Mapping[str, Sequence[Message]], along: str, parameter: str, /) -> None:
+        """Publishes messages by topic and carries out `along`, whose parameter is `$2`."""
+        ...
+
+
 @dataclass(slots=True)
 class _Batch:
     rows: list[Pending] = field(default_factory=list)
@@ -83,12 +94,14 @@ class Relay:
 
     The first thread to find nobody publishing leads: it sends what has gathered in one batch per topic
     and deletes it in one statement, while later arrivals gather behind it. `send` returns once its rows
-    are with the bus, so that it is safe where a process gets no CPU after its response.
+    are with the bus, so that it is safe where a process gets no CPU after its response. Where the bus can
+    `publish_along`, both are one round trip.
     """
 
-    def __init__(self, engine: Engine, bus: Bus) -> None:
+    def __init__(self, engine: Engine, bus: Bus, publish_along: PublishAlong | None = None) -> None:
         self._engine = engine
         self._bus = bus
+        self._publish_along = publish_along
         self._lock = threading.Lock()
         self._leading = threading.Lock()
         self._gathering = _Batch()
@@ -121,10 +134,13 @@ class Relay:
             topics: defaultdict[str, list[Message]] = defaultdict(list)
             for row in batch.rows:
                 topics[row.topic].append(row.message())
+            ids = f"{{{','.join(str(row.id) for row in batch.rows)}}}"
+            if self._publish_along is not None:
+                self._publish_along(topics, _SENT.format(ids="$2"), ids)
+                return
             for topic, messages in topics.items():
                 self._bus.publish(topic, messages)
-            ids = ",".join(str(row.id) for row in batch.rows)
-            prepared.run(self._engine, "DELETE FROM outbox WHERE id = ANY(CAST($1 AS uuid[]))", f"{{{ids}}}")
+            prepared.run(self._engine, _SENT.format(ids="$1"), ids)
         except BaseException as error:
             batch.error = error
         finally:

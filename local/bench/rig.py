@@ -82,17 +82,21 @@ class Rig:
 
     def group(self, project: str, panel: Run, seed: int) -> Run:
         """Runs a focus group of four questions on a panel and waits for it."""
-        return self.run(
-            f"/projects/{project}/focus-groups",
-            {
-                "name": "Oat drink",
-                "panel_job_id": panel.job["id"],
-                "questions": QUESTIONS,
-                "mode": "interview",
-                "seed": seed,
-                "language": "en",
-            },
-        )
+        return self.run(*self._group(project, panel, seed))
+
+    def start_group(self, project: str, panel: Run, seed: int) -> str:
+        """Starts such a group, unmeasured, and returns its job's id."""
+        return str(self.post(*self._group(project, panel, seed))["id"])
+
+    def _group(self, project: str, panel: Run, seed: int) -> tuple[str, Mapping[str, Any]]:
+        return f"/projects/{project}/focus-groups", {
+            "name": "Oat drink",
+            "panel_job_id": panel.job["id"],
+            "questions": QUESTIONS,
+            "mode": "interview",
+            "seed": seed,
+            "language": "en",
+        }
 
     def run(self, path: str, body: Mapping[str, Any]) -> Run:
         """Posts a job and measures it to its end. Raises RuntimeError when it does not complete."""
@@ -123,11 +127,16 @@ class Rig:
             jobs = requests.get(f"{self.stack.url}/api/v1/jobs?limit=5", timeout=60).json()["items"]
             open_jobs = any(job["finished_at"] is None for job in jobs)
 
+    def job(self, job_id: str) -> Mapping[str, Any]:
+        """How a job stands."""
+        job: Mapping[str, Any] = requests.get(f"{self.stack.url}/api/v1/jobs/{job_id}", timeout=60).json()
+        return job
+
     def wait(self, job_id: str) -> Mapping[str, Any]:
         """The job once it has ended."""
         deadline = time.monotonic() + FASTEST_SECONDS
         while time.monotonic() < deadline:
-            job: Mapping[str, Any] = requests.get(f"{self.stack.url}/api/v1/jobs/{job_id}", timeout=60).json()
+            job = self.job(job_id)
             if job["finished_at"] is not None:
                 return job
             time.sleep(POLL_SECONDS)

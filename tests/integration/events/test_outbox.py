@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from common.bus.embedded import EmbeddedBus
+from common.bus.embedded_schema import ensure_schema
 from common.bus.port import BusUnavailable, Message
-from common.bus.topology import ANSWERS, RESULTS
+from common.bus.topology import ANSWERS, EVENTS, RESULTS
 from common.events import outbox
 from common.events.outbox import Relay
 from common.settings import LOCAL_WORKSPACE
@@ -74,6 +76,23 @@ def test_a_lost_database_leaves_the_rows_for_another_time(rows: Outbox, dead_eng
         Relay(dead_engine, bus).send(waiting)
     assert len(bus.published) == 1
     assert rows.waiting() == {waiting[0].id}
+
+
+def test_a_bus_in_the_same_database_takes_the_rows_in_one_transaction(rows: Outbox, engine: Engine) -> None:
+    """What leaves the outbox is with the bus, every topic's; when it cannot be written, it stays."""
+    ensure_schema(engine)
+    bus = EmbeddedBus(engine)
+    sent = [*rows.put(2), *rows.put(topic=RESULTS), *rows.put(topic=EVENTS)]
+    Relay(engine, bus, bus.publish_along).send(sent)
+    received = {one.delivery.data for one in bus.receive(10, owner="test")}
+    assert received == {row.message().data for row in sent if row.topic != EVENTS}
+    assert rows.waiting() == set()
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE embedded_bus.deliveries RENAME TO elsewhere"))
+    kept = rows.put()
+    with pytest.raises(BusUnavailable):
+        Relay(engine, bus, bus.publish_along).send(kept)
+    assert rows.waiting() == {kept[0].id}
 
 
 def gather(rows: Outbox, relay: Relay, bus: GatedBus, pool: ThreadPoolExecutor, count: int) -> list[Future[None]]:
