@@ -76,8 +76,7 @@ def test_deleting_a_project_cancels_what_runs_in_it(engine: Engine) -> None:
         simulated=True,
         request_hash="",
     )
-    with engine.begin() as connection:
-        accept(connection, LOCAL_WORKSPACE, job)
+    accept(engine, LOCAL_WORKSPACE, job)
     service.delete_project(engine, Relay(engine, bus), LOCAL_WORKSPACE, project_id)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT state FROM jobs WHERE id = :id"), {"id": job_id}).scalar() == "cancelled"
