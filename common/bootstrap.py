@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-    from common.bus.embedded import EmbeddedBus
     from common.bus.port import Bus
     from common.cache.breaker import Breaker
     from common.cache.port import Cache
@@ -64,7 +63,9 @@ class Services:
         """The bus events are published to."""
         s = self.settings
         if s.bus == "embedded":
-            return self._embedded_bus
+            from common.bus.embedded import EmbeddedBus
+
+            return EmbeddedBus(self.engine)
         from common.bus.pubsub import PubSubBus
 
         return PubSubBus(
@@ -77,8 +78,13 @@ class Services:
     @cached_property
     def relay(self) -> Relay:
         """What takes events from the outbox to the bus."""
-        along = self._embedded_bus.publish_along if self.settings.bus == "embedded" else None
-        return Relay(self.engine, self.bus, along)
+        bus = self.bus
+        if self.settings.bus == "embedded":
+            from common.bus.embedded import EmbeddedBus
+
+            if isinstance(bus, EmbeddedBus):
+                return Relay(self.engine, bus, bus.publish_along)
+        return Relay(self.engine, bus)
 
     @cached_property
     def prove(self) -> Prove:
@@ -162,12 +168,6 @@ class Services:
         from common.llm.gemini.adapter import Gemini
 
         return Gemini(s.google_api_key.get_secret_value(), self.models, prompts, endpoint=s.gemini_endpoint)
-
-    @cached_property
-    def _embedded_bus(self) -> EmbeddedBus:
-        from common.bus.embedded import EmbeddedBus
-
-        return EmbeddedBus(self.engine)
 
     @cached_property
     def _redis(self) -> Redis | None:
