@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from common.cache.breaker import Breaker
     from common.cache.port import Cache
     from common.events.receive import Prove
+    from common.llm.gemini.adapter import Gemini
     from common.llm.models import Models
     from common.llm.port import LanguageModel
     from common.llm.prompts import Prompts
@@ -42,21 +44,26 @@ class Services:
     pays only for what its function uses."""
 
     settings: Settings
+    _closing: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     @cached_property
     def engine(self) -> Engine:
         """The database."""
         s = self.settings
         if s.cloud_sql_instance:
-            return connect_cloud_sql(
+            engine = connect_cloud_sql(
                 s.cloud_sql_instance,
                 user=s.database_user,
                 database=s.database_name,
                 pool_size=s.database_pool_size,
+                closing=self._closing,
             )
-        if s.database_url is None:
+        elif s.database_url is not None:
+            engine = connect(s.database_url.get_secret_value(), pool_size=s.database_pool_size)
+        else:
             raise Misconfigured("set DATABASE_URL or SIGHT_CLOUD_SQL_INSTANCE, or start the whole stack: make run")
-        return connect(s.database_url.get_secret_value(), pool_size=s.database_pool_size)
+        self._closing.callback(engine.dispose)
+        return engine
 
     @cached_property
     def bus(self) -> Bus:
@@ -68,12 +75,14 @@ class Services:
             return EmbeddedBus(self.engine)
         from common.bus.pubsub import PubSubBus
 
-        return PubSubBus(
+        bus = PubSubBus(
             project=s.google_cloud_project,
             emulator_host=s.pubsub_emulator_host,
             tasks=self._tasks,
             push_base_url=s.push_base_url,
         )
+        self._closing.callback(bus.close)
+        return bus
 
     @cached_property
     def relay(self) -> Relay:
@@ -131,14 +140,12 @@ class Services:
         """The language model with its meter, limits, retries and cache."""
         from common.llm import stack
         from common.llm.limits.port import Rates
-        from common.llm.prompts import Prompts
 
         s = self.settings
-        prompts = Prompts(PROMPTS)
         return stack.build(
-            self._adapter(prompts),
+            self._adapter,
             models=self.models,
-            prompts=prompts,
+            prompts=self._prompts,
             limiter=stack.limiter(
                 Rates(s.llm_requests_per_minute, s.llm_tokens_per_minute),
                 redis=self._redis,
@@ -151,23 +158,56 @@ class Services:
             shutdown=shutdown.PROCESS,
         )
 
+    def interrupt(self) -> None:
+        """Breaks off the calls of the model under way."""
+        if "_gemini" in self.__dict__:
+            self._gemini.interrupt()
+
+    def give_up(self) -> int:
+        """Frees the items that this process, which ends, still holds, asks others for them and returns how many
+        there were."""
+        if "engine" not in self.__dict__:
+            return 0
+        from common.jobs import leases, sweep
+
+        return sweep.give_up(self.engine, self.relay, leases.owner(), counted=False)
+
+    def close(self) -> None:
+        """Closes what was opened. These services are of no use after it."""
+        self._closing.close()
+
     def reserve_micros(self, kind: str) -> int:
         """What is reserved for an item of this kind of job before its calls."""
         from common.jobs.reserve import worst_case_micros
 
         return worst_case_micros(kind, self.models)
 
-    def _adapter(self, prompts: Prompts) -> LanguageModel:
+    @property
+    def _adapter(self) -> LanguageModel:
         s = self.settings
         if s.llm_provider == "simulated":
             from common.llm.simulated.model import SimulatedModel
 
-            return SimulatedModel(prompts, latency_seconds=s.simulated_latency_seconds)
+            return SimulatedModel(self._prompts, latency_seconds=s.simulated_latency_seconds)
+        return self._gemini
+
+    @cached_property
+    def _gemini(self) -> Gemini:
+        s = self.settings
         if s.google_api_key is None:
             raise Misconfigured("set GOOGLE_API_KEY, or SIGHT_LLM=simulated")
         from common.llm.gemini.adapter import Gemini
 
-        return Gemini(s.google_api_key.get_secret_value(), self.models, prompts, endpoint=s.gemini_endpoint)
+        key = s.google_api_key.get_secret_value()
+        gemini = Gemini(key, self.models, self._prompts, endpoint=s.gemini_endpoint)
+        self._closing.callback(gemini.close)
+        return gemini
+
+    @cached_property
+    def _prompts(self) -> Prompts:
+        from common.llm.prompts import Prompts
+
+        return Prompts(PROMPTS)
 
     @cached_property
     def _redis(self) -> Redis | None:
@@ -175,7 +215,9 @@ class Services:
             return None
         from common.cache.redis import connect as connect_redis
 
-        return connect_redis(self.settings.redis_url.get_secret_value())
+        redis = connect_redis(self.settings.redis_url.get_secret_value())
+        self._closing.callback(redis.close)
+        return redis
 
     @cached_property
     def _breaker(self) -> Breaker:

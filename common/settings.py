@@ -102,7 +102,16 @@ class Settings(BaseSettings):
     workers: int = Field(2, ge=1, le=64, description="Worker processes on one machine.")
     worker_threads: int = Field(32, ge=1, le=256, description="Messages a worker process handles at once.")
     data_dir: str = Field(".sight", description="Where the embedded Postgres and Redis keep their files.")
-    port: int = Field(8080, ge=0, le=65535, description="The port of the local gateway.")
+    port: int = Field(
+        8080,
+        ge=0,
+        le=65535,
+        validation_alias=AliasChoices("SIGHT_PORT", "PORT"),
+        description="The port of the local gateway, or of the function that a container serves.",
+    )
+    function: str | None = Field(
+        None, validation_alias="FUNCTION_TARGET", description="The function that a container serves."
+    )
 
     @model_validator(mode="after")
     def _requires_a_key_outside_development(self) -> Self:

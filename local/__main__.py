@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from common.settings import Settings
-from local import functions, supervisor
+from functions.loading import FUNCTIONS
+from local import supervisor
 from local.processes import StartFailed
 from local.state import State
 
@@ -16,7 +17,7 @@ def main() -> None:
     """Reads the arguments and runs the stack; the settings come from the environment."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=["run"])
-    parser.add_argument("--functions", type=Path, default=functions.FUNCTIONS, help="where the functions are")
+    parser.add_argument("--functions", type=Path, default=FUNCTIONS, help="where the functions are")
     parser.add_argument("--logs-to-terminal", action="store_true", help="write logs here instead of to files")
     arguments = parser.parse_args()
     try:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.bus.topology import SUBSCRIPTIONS
+from functions import loading
+from functions.loading import FUNCTIONS
 from local.processes import StartFailed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-FUNCTIONS = Path(__file__).parents[1] / "functions"
 API = "api"
 MAINTENANCE = "maintenance"
 NAMES = (API, MAINTENANCE, *dict.fromkeys(subscription.function for subscription in SUBSCRIPTIONS))
@@ -23,13 +24,7 @@ def load(name: str, folder: Path = FUNCTIONS) -> WSGIApplication:
 
     Raises `StartFailed` when there is none; what its module raises passes through.
     """
-    from functions_framework import create_app
-    from functions_framework.exceptions import FunctionsFrameworkException
-
     try:
-        app: WSGIApplication = create_app(  # type: ignore[no-untyped-call]
-            target=name, source=str(folder / name / "main.py"), signature_type="http"
-        )
-    except FunctionsFrameworkException as error:
-        raise StartFailed(f"the function {name} cannot be loaded: {error}") from error
-    return app
+        return loading.load(name, folder)
+    except loading.FunctionMissing as error:
+        raise StartFailed(str(error)) from error

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gunicorn.app.base import BaseApplication
-
+from functions import server
 from local.launch import tie_to_parent
 
 if TYPE_CHECKING:
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
 
 PUSH_PATH = "/_functions"
 """Where Pub/Sub pushes to when it carries the events: `/_functions/{function}`."""
-
-GRACE_SECONDS = 5
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (gunicorn makes its own private file there)
 
 
 def route(api: WSGIApplication, functions: Mapping[str, WSGIApplication]) -> WSGIApplication:
@@ -40,36 +35,8 @@ def route(api: WSGIApplication, functions: Mapping[str, WSGIApplication]) -> WSG
 
 def serve(app: WSGIApplication, *, listener: int, processes: int, threads: int) -> None:
     """Serves `app` on the listening socket with the file descriptor `listener`, until a signal ends it."""
-    _Server(app, listener=listener, processes=processes, threads=threads).run()
+    server.serve(app, bind=[f"fd://{listener}"], processes=processes, threads=threads, forked=_tie)
 
 
-class _Server(BaseApplication):  # type: ignore[misc]
-    def __init__(self, app: WSGIApplication, *, listener: int, processes: int, threads: int) -> None:
-        self._app = app
-        self._options: dict[str, Any] = {
-            "bind": [f"fd://{listener}"],
-            "control_socket_disable": True,
-            "graceful_timeout": GRACE_SECONDS,
-            "keepalive": 60,
-            "loglevel": "warning",
-            "post_fork": _tie,
-            "preload_app": True,
-            "threads": threads,
-            "timeout": 0,  # a busy machine is no reason to kill a process that is at work
-            "worker_class": "gthread",
-            "workers": processes,
-        }
-        if SHARED_MEMORY.is_dir():
-            self._options["worker_tmp_dir"] = str(SHARED_MEMORY)
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in self._options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> WSGIApplication:
-        return self._app
-
-
-def _tie(_arbiter: Any, _worker: Any) -> None:
+def _tie() -> None:
     tie_to_parent(os.getppid(), signal.SIGKILL)

@@ -15,8 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from common.bus import wake
 from common.bus.embedded import EmbeddedBus
 from common.bus.topology import SUBSCRIPTIONS
-from common.database.engine import autocommit, connect
-from common.jobs import leases
+from common.database.engine import connect
+from common.events.outbox import Relay
+from common.jobs import leases, sweep
+from common.shutdown import PROCESS
+from functions import process
 from local import gateway, schedule
 from local.bell import Bell, ring_all
 from local.cloud_tasks import TaskServer
@@ -25,7 +28,6 @@ from local.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-    from sqlalchemy import Engine
 
     from common.settings import Settings
 
@@ -61,29 +63,36 @@ def run_worker(apps: Apps, settings: Settings, *, number: int, database_url: str
     wake.listen(lambda: ring_all(bells))
     name = worker_name(number)
     engine = connect(database_url, pool_size=1, application_name=f"sight-{name}")
+    bus = EmbeddedBus(engine)
+    relay = Relay(engine, bus, bus.publish_along)
     worker = Worker(
-        EmbeddedBus(engine),
+        bus,
         {subscription.name: apps[subscription.function] for subscription in SUBSCRIPTIONS},
         name=name,
         threads=settings.worker_threads,
         bell=bells[number],
     )
-    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+
+    def stop(*_: object) -> None:
+        PROCESS.begin()
+        worker.stop()
+
+    def hand_over() -> None:
+        sweep.give_up(engine, relay, leases.owner(), counted=False)
+        worker.hand_back()
+
+    signal.signal(signal.SIGTERM, stop)
     leases.owner(name)
-    _give_up_items(engine)
+    try:
+        sweep.give_up(engine, relay, leases.owner(), counted=True)
+    except DBAPIError as error:
+        log.warning("leases_kept", error=type(error).__name__)
+    process.attend(hand_over)
     if number == 0:
         schedule.start(apps[MAINTENANCE])
     worker.run()
-    _give_up_items(engine)
-
-
-def _give_up_items(engine: Engine) -> None:
-    """Frees the items that this worker, or the dead one whose name it has, still holds."""
-    try:
-        with autocommit(engine) as connection:
-            leases.give_up(connection, leases.owner())
-    except DBAPIError as error:
-        log.warning("leases_kept", error=type(error).__name__)
+    engine.dispose()
+    process.finish()
 
 
 def run_scheduler(apps: Apps, *, tasks_port: int) -> None:
@@ -94,6 +103,7 @@ def run_scheduler(apps: Apps, *, tasks_port: int) -> None:
     schedule.start(apps[MAINTENANCE])
     ended.wait()
     tasks.close()
+    process.finish()
 
 
 def worker_name(number: int) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from functions.loading import FUNCTIONS
 from local import state
-from local.functions import FUNCTIONS
 from local.processes import POLL_SECONDS, StartFailed, alive, end, tail
 from local.processes import start as start_process
 from local.state import State
@@ -48,7 +48,7 @@ class Stack:
         return [self.supervisor, *self.processes().values()]
 
     def stop(self) -> None:
-        """Ends the stack; messages under way are finished first, for up to ten seconds."""
+        """Ends the stack; messages under way are finished or handed back first, within ten seconds."""
         end(self.supervisor, within=STOP_SECONDS)
 
     def __enter__(self) -> Stack:

@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 from common import settings as configuration
 from common.bootstrap import preload
+from common.shutdown import LIMIT_SECONDS
+from functions.loading import FUNCTIONS
 from local import functions, roles, state
 from local.bell import Bell
 from local.children import Children
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 BACKLOG = 512
 READY_SECONDS = 90.0
-STOP_SECONDS = 12.0
 TAKEOVER_SECONDS = 5.0
 BUSY_TICK_SECONDS = 0.02
 TICK_SECONDS = 0.25
@@ -48,7 +49,7 @@ HOPELESS_DEATHS = 4
 def run(
     settings: Settings,
     *,
-    folder: Path = functions.FUNCTIONS,
+    folder: Path = FUNCTIONS,
     logs_to_terminal: bool = False,
     on_ready: Callable[[State], None] = lambda _: None,
 ) -> None:
@@ -80,7 +81,7 @@ def run(
             now = State(os.getpid(), url, servers.database_url, servers.redis_url, concurrency)
             _keep_up(now, data_dir, servers, children, signals, on_ready)
         finally:
-            children.stop(STOP_SECONDS, hurry=lambda: signals.count > 1)
+            children.stop(LIMIT_SECONDS, hurry=lambda: signals.count > 1)
             servers.stop()
             state.remove(data_dir)
 

@@ -29,8 +29,6 @@ IDLE_SECONDS = 0.2
 DOWN_SECONDS = 2.0
 """The longest time between two visits while the bus cannot be reached."""
 
-DRAIN_SECONDS = 10.0
-
 ACKNOWLEDGING = frozenset({102, 200, 201, 202, 204})
 """The statuses by which a push endpoint acknowledges; https://cloud.google.com/pubsub/docs/push#receive_push"""
 
@@ -77,13 +75,17 @@ class Worker:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Works until `stop`, then finishes what is under way within ten seconds and hands back the rest."""
+        """Works until `stop`, then finishes what is under way, however long that takes."""
         pause = 0.0
         while not self._stopping.is_set():
             self._bell.wait(pause)
             pause = self._visit_safely(pause)
             time.sleep(PACE_SECONDS)
         self._drain()
+
+    def hand_back(self) -> None:
+        """Has other workers receive at once what this one has not finished. Raises `BusUnavailable`."""
+        self._bus.release(self._name)
 
     def stop(self) -> None:
         """Has `run` end. Safe in a signal handler."""
@@ -106,7 +108,7 @@ class Worker:
 
     def _visit(self) -> int:
         if not self._succeeded:
-            self._bus.release(self._name)
+            self.hand_back()
             self._succeeded = True
         settled = self._take_settled()
         try:
@@ -166,21 +168,18 @@ class Worker:
             self._settled.failed += settled.failed
 
     def _drain(self) -> None:
-        deadline = time.monotonic() + DRAIN_SECONDS
         try:
-            while time.monotonic() < deadline:
-                under_way = len(self._leases)  # before what is settled, so that nothing settles unseen
+            under_way = True
+            while under_way:
+                under_way = bool(self._leases)  # before what is settled, so that nothing settles unseen
                 self._settle()
-                if not under_way:
-                    break
                 time.sleep(PACE_SECONDS)
-            self._bus.release(self._name)
         except BusUnavailable as error:
             log.warning("bus_lost", worker=self._name, detail=error.detail)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False)
 
     def _settle(self) -> None:
         settled = self._take_settled()
         self._bus.ack(settled.done)
-        self._bus.nack(settled.failed)
+        self._bus.postpone(settled.failed, seconds=0.0)  # others may try at once: most was refused for our end
         self._renew(time.monotonic())

@@ -174,6 +174,10 @@ class EmbeddedBus:
         """Renews leases for another ack deadline."""
         self._postpone((received, self._subscription(received).ack_deadline, True) for received in working)
 
+    def postpone(self, failed: Iterable[Received], *, seconds: float) -> None:
+        """Has deliveries come again after so many seconds, to whoever receives then."""
+        self._postpone((received, seconds, False) for received in failed)
+
     def release(self, owner: str | None = None) -> int:
         """Hands back at once what a dead worker held on lease, or what anybody did; returns how many."""
         released = len(self._run(_RELEASE, owner))

@@ -14,6 +14,7 @@ from common.database.pipelining import pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import ExitStack
 
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -42,12 +43,14 @@ def connect(url: str, *, pool_size: int = 2, application_name: str = "sight") ->
     )
 
 
-def connect_cloud_sql(instance: str, *, user: str, database: str, pool_size: int = 2) -> Engine:
+def connect_cloud_sql(instance: str, *, user: str, database: str, closing: ExitStack, pool_size: int = 2) -> Engine:
     """An engine for Cloud SQL `project:region:instance`, with IAM authentication and lazy refresh:
-    a serverless instance has no CPU between requests for a background refresh to run on."""
+    a serverless instance has no CPU between requests for a background refresh to run on. `closing` ends the
+    connector."""
     from google.cloud.sql.connector import Connector
 
     connector = Connector(refresh_strategy="LAZY")
+    closing.callback(connector.close)
 
     def open_connection() -> Any:
         return connector.connect(instance, "pg8000", user=user, db=database, enable_iam_auth=True)

@@ -51,6 +51,14 @@ def configure(*, level: str, project: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def flush() -> None:
+    """Has everything that was logged and printed so far written: what comes next may be the end of the process."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
 def _severity(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     event["severity"] = {"exception": "ERROR", "warn": "WARNING"}.get(method, method.upper())
     return event

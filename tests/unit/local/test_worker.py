@@ -14,7 +14,6 @@ from common.bus.embedded import EmbeddedBus, Received
 from common.bus.embedded_schema import ensure_schema
 from common.bus.port import BusUnavailable, Message
 from common.bus.topology import Subscription
-from local import worker as worker_module
 from local.bell import Bell
 from local.worker import Worker
 from tests.fixtures.eventually import eventually
@@ -128,11 +127,25 @@ def test_a_lease_is_renewed_while_its_function_works(empty_engine: Engine) -> No
         eventually(lambda: rows(empty_engine) == [])
 
 
-def test_stopping_hands_back_what_does_not_end(
-    bus: EmbeddedBus, empty_engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A message whose function is still at work when the time to drain is over is there for others at once."""
-    monkeypatch.setattr(worker_module, "DRAIN_SECONDS", 0.1)
+def test_what_is_refused_at_the_end_is_there_for_others_at_once(bus: EmbeddedBus, empty_engine: Engine) -> None:
+    """A function that answers 503 because its process ends does not have its message wait."""
+    begun, refuse = threading.Event(), threading.Event()
+    bus.publish("work", [Message(b"x")])
+
+    def wait() -> int:
+        begun.set()
+        refuse.wait(30)
+        return 503
+
+    with working(bus, wait) as worker:
+        assert begun.wait(30)
+        worker.stop()
+        refuse.set()
+        eventually(lambda: rows(empty_engine) == [(1, None, True)])
+
+
+def test_what_does_not_end_is_handed_back(bus: EmbeddedBus, empty_engine: Engine) -> None:
+    """A message whose function is still at work when the process has to end is there for others at once."""
     finish = threading.Event()
     bus.publish("work", [Message(b"x")])
 
@@ -140,10 +153,12 @@ def test_stopping_hands_back_what_does_not_end(
         finish.wait(30)
         return 204
 
-    with working(bus, wait):
+    with working(bus, wait) as worker:
         eventually(lambda: rows(empty_engine) and rows(empty_engine)[0][1] == "w")
-    assert rows(empty_engine) == [(1, None, True)]
-    finish.set()
+        worker.hand_back()
+        assert rows(empty_engine) == [(1, None, True)]
+        worker.stop()
+        finish.set()
 
 
 def test_a_successor_hands_back_what_its_predecessor_held(bus: EmbeddedBus, empty_engine: Engine) -> None:

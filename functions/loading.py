@@ -1,0 +1,32 @@
+"""Loads a function by its name, in the app in which functions-framework serves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+FUNCTIONS = Path(__file__).parent
+
+
+class FunctionMissing(Exception):
+    """There is no function of this name."""
+
+
+def load(name: str, folder: Path = FUNCTIONS) -> WSGIApplication:
+    """The app that serves the function `name` of `{folder}/{name}/main.py`.
+
+    Raises `FunctionMissing` when there is none; what its module raises passes through.
+    """
+    from functions_framework import create_app
+    from functions_framework.exceptions import FunctionsFrameworkException
+
+    try:
+        app: WSGIApplication = create_app(  # type: ignore[no-untyped-call]
+            target=name, source=str(folder / name / "main.py"), signature_type="http"
+        )
+    except FunctionsFrameworkException as error:
+        raise FunctionMissing(f"the function {name} cannot be loaded: {error}") from error
+    return app
