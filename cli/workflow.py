@@ -79,8 +79,8 @@ def finish(client: Client, screen: Screen, job_id: str) -> dict[str, Any]:
 
 
 def require_something(job: dict[str, Any]) -> None:
-    """Raises `JobEnded` when nothing of the job can be used: it failed or was cancelled."""
-    if job["state"] in ("failed", "cancelled"):
+    """Raises `JobEnded` when nothing of the job can be used: it failed, was cancelled, or made nothing."""
+    if job["state"] in ("failed", "cancelled") or not job["items"]["done"]:
         raise JobEnded(job)
 
 

@@ -31,10 +31,11 @@ TERMINAL_STATE = """
     CASE WHEN {done} + {failed} + {skipped} < j.total THEN j.state
          WHEN j.stop_reason = 'cancelled' THEN 'cancelled'
          WHEN {done} = j.total THEN 'completed'
-         WHEN {done} > 0 THEN 'partial'
+         WHEN {done} > 0 OR j.stop_reason = 'budget' THEN 'partial'
          ELSE 'failed' END
 """
-"""The state of job `j` once its counts are these."""
+"""The state of job `j` once its counts are these. A job that reached its budget is `partial` even with nothing
+done: it did what it was given money for, and goes on with more."""
 
 FINISHED_EVENTS = """
     SELECT t.topic, CAST(:finished_event AS jsonb) || jsonb_build_object(

@@ -49,7 +49,8 @@ def check_job(engine: Engine, job_id: str) -> None:
     failed = {item.id for item in items if item.state == "failed"}
     assert len(items) == job.total == job.done + job.failed + job.skipped
     assert (len(done), len(failed)) == (job.done, job.failed)
-    assert job.state == ("completed" if job.done == job.total else "partial" if job.done else "failed")
+    some = job.done or job.stop_reason == "budget"
+    assert job.state == ("completed" if job.done == job.total else "partial" if some else "failed")
     assert job.reserved_micros == 0
     assert all(item.reason_code and item.reason for item in items if item.state != "done")
     assert {item.workspace_id for item in items} == {LOCAL_WORKSPACE}

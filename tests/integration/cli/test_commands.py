@@ -124,6 +124,17 @@ def test_a_partial_run_shows_what_there_is_and_says_so(api: FakeApi, sight: Sigh
     assert "sight jobs retry" in err
 
 
+def test_a_run_whose_panel_has_nobody_ends_there(api: FakeApi, sight: Sight, run_file: Path) -> None:
+    """A budget that paid for no persona leaves nobody to ask: the exit code and the reason say so."""
+    serve_run(api)
+    reasons = [{"code": "budget", "detail": "the job reached its budget", "items": 4}]
+    api.on("GET", f"/jobs/{JOB}", Say(job(state="partial", items={"done": 0, "skipped": 4}, reasons=reasons)))
+    code, _, err = sight("run", str(run_file))
+    assert code == 3
+    assert "Personas: partial, 0 of 4 done, 4 not run; 4 x the job reached its budget" in err
+    assert api.asked_for(f"/projects/{PROJECT}/focus-groups") == []
+
+
 @pytest.mark.parametrize("slowly", [True, False])
 def test_a_run_whose_analysis_fails_keeps_the_rest(api: FakeApi, sight: Sight, run_file: Path, slowly: bool) -> None:
     """What was made is shown, and the failure is told."""

@@ -167,6 +167,21 @@ def test_the_budget_is_reserved_before_a_call_and_never_exceeded(jobs: Jobs) -> 
     assert [(r.code, r.items) for r in job.reasons] == [("budget", 6)]
 
 
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_budget_too_small_for_any_item_ends_the_job_as_partial(jobs: Jobs, failing: bool) -> None:
+    """Whatever came of what it did pay for: a job that reaches its cap is partial and says so, 0 of N included."""
+    job_id = jobs.accept(flow="parallel", rounds=1, total=3, budget_micros=30)
+
+    def perform(claim: Claim, calls: Calls, deadline: float) -> Effect:
+        calls.add(paid(20))
+        raise InvalidInput.of("x", "cannot be")
+
+    jobs.run(perform, reserve_micros=30 if failing else 31)
+    job = jobs.get(job_id)
+    assert (job.state, job.stop_reason, job.items.done, job.items.failed) == ("partial", "budget", 0, int(failing))
+    assert [json.loads(data)["state"] for data in jobs.bus.take(RESULTS)] == ["partial"]
+
+
 def test_concurrent_claims_cannot_spend_the_same_money(jobs: Jobs) -> None:
     """Of eight claims at once, as many succeed as the budget covers."""
     job_id = jobs.accept(flow="parallel", rounds=1, total=8, budget_micros=100)
@@ -249,6 +264,15 @@ def test_the_sweeper_ends_a_job_that_is_past_its_deadline(jobs: Jobs) -> None:
     assert sweep(jobs.engine, jobs.relay).stopped == 1
     job = jobs.get(job_id)
     assert (job.state, job.stop_reason, job.items.done, job.items.skipped) == ("partial", "deadline", 1, 2)
+
+
+def test_a_job_whose_time_runs_out_before_anything_is_done_has_failed(jobs: Jobs) -> None:
+    """Unlike a budget, which is spent on purpose, time that ran out with nothing made is a failure."""
+    job_id = jobs.accept(total=3)
+    jobs.sql("UPDATE jobs SET deadline_at = now() - interval '1 second'")
+    sweep(jobs.engine, jobs.relay)
+    job = jobs.get(job_id)
+    assert (job.state, job.stop_reason, job.items.skipped) == ("failed", "deadline", 3)
 
 
 def test_the_sweeper_publishes_what_a_broken_bus_refused(jobs: Jobs) -> None:

@@ -52,6 +52,16 @@ def test_the_event_may_come_again(panels: Panels) -> None:
     assert len(panels.sql("SELECT 1 FROM jobs WHERE kind = 'panel_review'")) == 1
 
 
+def test_a_panel_without_a_persona_is_not_reviewed(panels: Panels) -> None:
+    """A budget that could pay for none leaves nothing to review."""
+    job_id = panels.request(size=4, budget_usd=0.000_002)
+    panels.fan_out()
+    panels.make(panels.asked()[0], reserve_micros=3)
+    assert (panels.job(job_id).state, panels.job(job_id).items.done) == ("partial", 0)
+    [event] = panels.finished()
+    assert panels.review(event) is None
+
+
 def test_a_partial_panel_shows_what_is_missing(panels: Panels) -> None:
     """The review of a partial panel counts seats that failed for contradiction, and its fit lacks them."""
 

@@ -251,7 +251,11 @@ def test_a_reply_that_proves_nothing_is_asked_for_again_with_another_seed(summar
 
 @pytest.mark.parametrize(
     ("state", "answered", "reason"),
-    [("failed", 0, "the focus group has no answers"), ("cancelled", 2, "the focus group was cancelled")],
+    [
+        ("failed", 0, "the focus group has no answers"),
+        ("partial", 0, "the focus group has no answers"),
+        ("cancelled", 2, "the focus group was cancelled"),
+    ],
 )
 def test_some_groups_get_no_summary(summaries: Summaries, state: str, answered: int, reason: str) -> None:
     """A group without answers, or one that was cancelled, has none, and says why."""
@@ -303,7 +307,7 @@ def test_a_summary_spends_what_the_group_has_left(summaries: Summaries) -> None:
     assert summaries.job(second.job_id).spend.budget_micros == 350
     summaries.run(llm, reserve_micros=400)
     view = summaries.summary(group_id)
-    assert (view.state, view.reason) == ("failed", "the job reached its budget")
+    assert (view.state, view.reason) == ("partial", "the job reached its budget")
     assert view.report_job_id == begun.job_id
 
 
