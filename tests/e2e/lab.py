@@ -106,6 +106,13 @@ class Lab:
             time.sleep(POLL_SECONDS)
         os.kill(rng.choice(running), signal.SIGKILL)
 
+    def end_workers(self) -> None:
+        """Tells all workers to end, as a release does, and waits until others have taken their places."""
+        told = self.stack.workers()
+        for pid in told:
+            os.kill(pid, signal.SIGTERM)
+        eventually(lambda: len(set(self.stack.workers()) - set(told)) == len(told), within=self.patience)
+
     def _is_settled(self, job_id: str | None) -> bool:
         try:
             return not records.unsettled(self.engine, job_id)

@@ -80,6 +80,25 @@ def test_workers_may_be_killed_at_any_moment(broken: Lab, size: Size) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_workers_told_to_end_lose_nothing(broken: Lab, gemini: FakeGemini, size: Size) -> None:
+    """A group whose workers are told to end, while a call hangs as well, needs no second attempt for any answer."""
+    rng = random.Random(size.seed)
+    panel = broken.panel(size.personas)
+    broken.settle()
+    gemini.control(mode="hang", times=1)
+    job = broken.group(panel, about=f"ended workers {size}", questions=QUESTIONS)
+    broken.wait_for_progress(job, rng.randrange(1, size.personas * QUESTIONS // 2))
+    broken.end_workers()
+    assert broken.finished(job)["state"] == "completed"
+    broken.settle(job)
+    records.check_job(broken.engine, job["id"])
+    attempts = "SELECT DISTINCT attempts FROM job_items WHERE job_id = :job"
+    assert records.rows(broken.engine, attempts, job=job["id"]) == [(1,)]
+    outcomes = "SELECT outcome FROM llm_calls WHERE job_id = :job AND outcome <> 'ok'"
+    assert records.rows(broken.engine, outcomes, job=job["id"]) == [("llm_unavailable",)]
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("server", ["postgres", "redis"])
 @pytest.mark.parametrize("mode", ["interview", "discussion"])
 def test_servers_may_be_restarted_in_the_middle(broken: Lab, server: str, mode: str, size: Size) -> None:
