@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from common.bus.port import Bus
     from common.cache.breaker import Breaker
     from common.cache.port import Cache
+    from common.cloud_run.port import CloudRun
     from common.events.receive import Prove
     from common.llm.gemini.adapter import Gemini
     from common.llm.models import Models
     from common.llm.port import LanguageModel
     from common.llm.prompts import Prompts
+    from common.monitoring.port import Monitoring
     from common.tasks.port import Tasks
 
 DAY_SECONDS = 86_400
@@ -175,6 +177,20 @@ class Services:
     def close(self) -> None:
         """Closes what was opened. These services are of no use after it."""
         self._closing.close()
+
+    @cached_property
+    def cloud_run(self) -> CloudRun:
+        """The services whose traffic is moved."""
+        from common.cloud_run.rest import CloudRunRest
+
+        return CloudRunRest(self.settings.google_cloud_project, endpoint=self.settings.cloud_run_endpoint)
+
+    @cached_property
+    def monitoring(self) -> Monitoring:
+        """How revisions fare."""
+        from common.monitoring.rest import MonitoringRest
+
+        return MonitoringRest(self.settings.google_cloud_project, endpoint=self.settings.monitoring_endpoint)
 
     def reserve_micros(self, kind: str) -> int:
         """What is reserved for an item of this kind of job before its calls."""

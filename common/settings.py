@@ -81,8 +81,14 @@ class Settings(BaseSettings):
     tasks_queue: str = Field("sight-delayed", description="The Cloud Tasks queue of delayed messages.")
     tasks_endpoint: str | None = Field(None, description="Another endpoint for Cloud Tasks, such as a fake.")
 
+    cloud_run_endpoint: str | None = Field(
+        None, description="Another endpoint for the Cloud Run Admin API, such as a fake."
+    )
+    monitoring_endpoint: str | None = Field(None, description="Another endpoint for Cloud Monitoring, such as a fake.")
+
     llm: Literal["auto", "gemini", "simulated"] = Field(
-        "auto", description="`auto` is Gemini when there is a key and the simulated model when there is none."
+        "auto",
+        description="`auto` is Gemini when there is a key and, in development, the simulated model when there is none.",
     )
     google_api_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("GOOGLE_API_KEY", "GEMINI_API_KEY"), description="The key for Gemini."
@@ -122,6 +128,12 @@ class Settings(BaseSettings):
             raise ValueError("SIGHT_API_KEY must be set outside development")
         if key.strip("<>").lower().replace("_", "-") in PLACEHOLDERS:
             raise ValueError("SIGHT_API_KEY is a placeholder; outside development it must be a key of your own")
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_model_outside_development(self) -> Self:
+        if self.environment != "development" and self.llm == "auto" and self.google_api_key is None:
+            raise ValueError("outside development no model is made up: set GOOGLE_API_KEY or SIGHT_LLM=simulated")
         return self
 
     @model_validator(mode="after")

@@ -11,5 +11,6 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.redis",
     "tests.fixtures.api",
+    "tests.fakes.cloud_run.fixtures",
     "tests.fakes.gemini.fixtures",
 ]

@@ -1,0 +1,103 @@
+"""Reads the documents of the Cloud Run Admin API v2, which leaves out zeros and writes int64 as strings.
+
+https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from common.cloud_run.port import Revision, Service, Target
+
+LATEST = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+NAMED = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"
+NEVER = datetime.fromtimestamp(0, UTC)
+
+
+def service_of(document: Mapping[str, Any], revisions: Sequence[Mapping[str, Any]], region: str) -> Service:
+    """The service of a `Service` and its `Revision`s, in any order."""
+    latest = short(document.get("latestReadyRevision"))
+    return Service(
+        name=short(document["name"]) or "",
+        region=region,
+        uri=document.get("uri", ""),
+        revisions=tuple(sorted(map(_revision, revisions), key=lambda each: (each.created_at, each.name), reverse=True)),
+        traffic=tuple(map(_target, document.get("traffic", ()))),
+        statuses=tuple(map(_target, document.get("trafficStatuses", ()))),
+        latest_ready=latest,
+        reconciling=is_reconciling(document),
+        updated_at=_time(document.get("updateTime")),
+        last_modifier=document.get("lastModifier", ""),
+    )
+
+
+def is_reconciling(document: Mapping[str, Any]) -> bool:
+    """Whether what was asked for of a service is not yet so."""
+    generation, observed = int(document.get("generation", 0)), int(document.get("observedGeneration", 0))
+    return bool(document.get("reconciling", False)) or observed < generation
+
+
+def target_document(target: Target) -> dict[str, Any]:
+    """A `TrafficTarget` to send."""
+    document: dict[str, Any] = {"type": LATEST if target.revision is None else NAMED, "percent": target.percent}
+    if target.revision is not None:
+        document["revision"] = target.revision
+    if target.tag:
+        document["tag"] = target.tag
+    return document
+
+
+def same_traffic(some: Sequence[Target], others: Sequence[Target], latest: str | None) -> bool:
+    """Whether both send the same shares to the same revisions and tag the same ones, however they are listed."""
+    return _shares(some, latest) == _shares(others, latest) and _tags(some, latest) == _tags(others, latest)
+
+
+def short(name: str | None) -> str | None:
+    """The last part of a resource name."""
+    return name.rpartition("/")[2] if name else None
+
+
+def _shares(targets: Sequence[Target], latest: str | None) -> dict[str | None, int]:
+    shares: dict[str | None, int] = {}
+    for target in targets:
+        if target.percent:
+            name = target.revision or latest
+            shares[name] = shares.get(name, 0) + target.percent
+    return shares
+
+
+def _tags(targets: Sequence[Target], latest: str | None) -> dict[str, str | None]:
+    return {target.tag: target.revision or latest for target in targets if target.tag}
+
+
+def _revision(document: Mapping[str, Any]) -> Revision:
+    ready: Mapping[str, Any] = next(
+        (each for each in document.get("conditions", ()) if each.get("type") == "Ready"), {}
+    )
+    containers = document.get("containers") or [{}]
+    return Revision(
+        name=short(document["name"]) or "",
+        created_at=_time(document.get("createTime")),
+        ready=ready.get("state") == "CONDITION_SUCCEEDED",
+        image=containers[0].get("image", ""),
+        reason=ready.get("message", ""),
+    )
+
+
+def _target(document: Mapping[str, Any]) -> Target:
+    return Target(
+        revision=short(document.get("revision")),
+        percent=int(document.get("percent", 0)),
+        tag=document.get("tag") or None,
+        uri=document.get("uri", ""),
+    )
+
+
+def _time(value: str | None) -> datetime:
+    """RFC 3339 with up to nine digits of a second, of which six are kept."""
+    if not value:
+        return NEVER
+    whole, dot, rest = value.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}{dot}{rest[:6]}" if dot else whole).replace(tzinfo=UTC)
