@@ -40,7 +40,7 @@ def test_no_key_or_a_placeholder_is_refused_outside_development(
 
 def test_a_key_of_ones_own_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real key works anywhere, and is not shown when settings are printed."""
-    found = read(monkeypatch, SIGHT_ENVIRONMENT="production", SIGHT_API_KEY="kX3-secret-9")
+    found = read(monkeypatch, SIGHT_ENVIRONMENT="production", SIGHT_API_KEY="kX3-secret-9", SIGHT_LLM="gemini")
     assert found.api_key is not None
     assert found.api_key.get_secret_value() == "kX3-secret-9"
     assert "kX3" not in repr(found)
@@ -68,6 +68,16 @@ def test_the_provider_follows_from_the_key_unless_it_is_named(
 ) -> None:
     """With a key it is Gemini, without one the simulated model, and what is named is obeyed."""
     assert read(monkeypatch, **environment).llm_provider == provider
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_no_model_is_made_up_outside_development(monkeypatch: pytest.MonkeyPatch, environment: str) -> None:
+    """A key that was forgotten is found at the start, not in answers that no model gave; what is named is obeyed."""
+    outside = {"SIGHT_ENVIRONMENT": environment, "SIGHT_API_KEY": "own-key"}
+    with pytest.raises(ValidationError, match="set GOOGLE_API_KEY or SIGHT_LLM=simulated"):
+        read(monkeypatch, **outside)
+    assert read(monkeypatch, **outside, GOOGLE_API_KEY="k").llm_provider == "gemini"
+    assert read(monkeypatch, **outside, SIGHT_LLM="simulated").llm_provider == "simulated"
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,4 +132,6 @@ def _another(field: FieldInfo) -> Any:
 def _beside(name: str) -> dict[str, str]:
     """What must be set along with a setting."""
     pair = {"push_audience": "SIGHT_PUSH_SERVICE_ACCOUNT", "push_service_account": "SIGHT_PUSH_AUDIENCE"}
+    if name == "environment":
+        return {"SIGHT_LLM": "gemini"}
     return {pair[name]: "x"} if name in pair else {}
