@@ -77,6 +77,10 @@ class Settings(BaseSettings):
         None, description="When set, push requests must carry an OIDC token for this audience."
     )
     push_service_account: str | None = Field(None, description="The service account e-mail the push token must be of.")
+    open_pushes: bool = Field(
+        False,
+        description="Takes pushes without a token outside development, where the platform lets nobody else call.",
+    )
     tasks_location: str = Field("europe-central2", description="The region of the Cloud Tasks queue.")
     tasks_queue: str = Field("sight-delayed", description="The Cloud Tasks queue of delayed messages.")
     tasks_endpoint: str | None = Field(None, description="Another endpoint for Cloud Tasks, such as a fake.")
@@ -140,6 +144,11 @@ class Settings(BaseSettings):
     def _proves_pushes_or_does_not(self) -> Self:
         if bool(self.push_audience) != bool(self.push_service_account):
             raise ValueError("SIGHT_PUSH_AUDIENCE and SIGHT_PUSH_SERVICE_ACCOUNT prove a push together: set both")
+        if self.bus == "pubsub" and self.environment != "development" and not (self.push_audience or self.open_pushes):
+            raise ValueError(
+                "outside development anybody could push: set SIGHT_PUSH_AUDIENCE and SIGHT_PUSH_SERVICE_ACCOUNT,"
+                " or SIGHT_OPEN_PUSHES=true where only Pub/Sub may call the functions"
+            )
         return self
 
     @property

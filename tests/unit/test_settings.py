@@ -93,6 +93,18 @@ def test_half_of_what_proves_a_push_is_refused(monkeypatch: pytest.MonkeyPatch, 
         read(monkeypatch, **{name: "x"})
 
 
+def test_open_pushes_are_chosen_or_refused_outside_development(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody opens the functions by forgetting something; the embedded bus has no pushes to open."""
+    outside = {"SIGHT_ENVIRONMENT": "production", "SIGHT_API_KEY": "own-key", "SIGHT_LLM": "gemini"}
+    with pytest.raises(ValidationError, match="SIGHT_PUSH_AUDIENCE"):
+        read(monkeypatch, **outside, SIGHT_BUS="pubsub")
+    proof = {"SIGHT_PUSH_AUDIENCE": "https://sight", "SIGHT_PUSH_SERVICE_ACCOUNT": "p@x"}
+    assert read(monkeypatch, **outside, **proof, SIGHT_BUS="pubsub").push_audience == "https://sight"
+    assert read(monkeypatch, **outside, SIGHT_BUS="pubsub", SIGHT_OPEN_PUSHES="true").open_pushes
+    assert read(monkeypatch, **outside).bus == "embedded"
+    assert read(monkeypatch, SIGHT_BUS="pubsub").push_audience is None
+
+
 @pytest.mark.parametrize(
     "environment", [{"SIGHT_WORKERS": "0"}, {"SIGHT_BUS": "kafka"}, {"SIGHT_PORT": "70000"}, {"SIGHT_LLM": "none"}]
 )
