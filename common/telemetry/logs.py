@@ -44,6 +44,7 @@ def configure(*, level: str, project: str) -> None:
             ],
         )
     )
+    handler.addFilter(_shorten)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -57,6 +58,14 @@ def flush() -> None:
         handler.flush()
     sys.stdout.flush()
     sys.stderr.flush()
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    """A pool that closes connections of a server that is gone tells of each with its traceback, which says nothing:
+    who used the connection is told as well, and says what it means."""
+    if record.name.startswith("sqlalchemy.pool"):
+        record.exc_info = None
+    return True
 
 
 def _severity(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

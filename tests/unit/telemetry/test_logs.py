@@ -31,6 +31,7 @@ try:
     raise ValueError("broken")
 except ValueError:
     log.exception("failed")
+    logging.getLogger("sqlalchemy.pool.impl.QueuePool").error("Exception closing %r", "c", exc_info=True)
 log.critical("worst")
 logging.getLogger("urllib3.connectionpool").info("chatter")
 """
@@ -82,3 +83,11 @@ def test_an_exception_is_one_line(lines: dict[str, dict[str, Any]]) -> None:
 def test_what_is_below_the_level_is_not_logged(lines: dict[str, dict[str, Any]]) -> None:
     """Neither our own details nor the chatter of libraries."""
     assert set(lines) == {"plain", "traced", "from the library", "untraced", "failed", "worst"}
+
+
+def test_a_pool_that_lost_its_server_says_so_in_one_line(lines: dict[str, dict[str, Any]]) -> None:
+    """A restart of the database is not told as a traceback for each connection."""
+    line = lines["Exception closing 'c'"]
+    assert line["severity"] == "ERROR"
+    assert "exception" not in line
+    assert "exception" in lines["failed"]
