@@ -63,7 +63,8 @@ def flush() -> None:
 def _shorten(record: logging.LogRecord) -> bool:
     """A pool that closes connections of a server that is gone tells of each with its traceback, which says nothing:
     who used the connection is told as well, and says what it means."""
-    if record.name.startswith("sqlalchemy.pool"):
+    if record.name.startswith("sqlalchemy.pool") and record.exc_info and record.exc_info[0]:
+        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[0].__name__}", ()
         record.exc_info = None
     return True
 

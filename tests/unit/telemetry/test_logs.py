@@ -12,6 +12,7 @@ import pytest
 
 TRACE = "a" * 32
 SPAN = "b" * 16
+POOL = "Exception closing 'c': ValueError"
 SCRIPT = f"""
 import logging
 import structlog
@@ -82,12 +83,12 @@ def test_an_exception_is_one_line(lines: dict[str, dict[str, Any]]) -> None:
 
 def test_what_is_below_the_level_is_not_logged(lines: dict[str, dict[str, Any]]) -> None:
     """Neither our own details nor the chatter of libraries."""
-    assert set(lines) == {"plain", "traced", "from the library", "untraced", "failed", "worst"}
+    assert set(lines) == {"plain", "traced", "from the library", "untraced", "failed", "worst", POOL}
 
 
 def test_a_pool_that_lost_its_server_says_so_in_one_line(lines: dict[str, dict[str, Any]]) -> None:
     """A restart of the database is not told as a traceback for each connection."""
-    line = lines["Exception closing 'c'"]
+    line = lines[POOL]
     assert line["severity"] == "ERROR"
     assert "exception" not in line
     assert "exception" in lines["failed"]
