@@ -247,7 +247,6 @@ def expand(connection: Connection, layout: Layout) -> list[NewItem]:
         NewItem(
             position=row.position,
             round=row.round,
-            ready=row.round == 0,
             persona_id=row.persona_id,
             question_id=row.question_id,
         )

@@ -88,8 +88,8 @@ WITH {reads} job AS (
     ON CONFLICT (workspace_id, idempotency_key) DO NOTHING
     RETURNING *
 ), rounds AS (
-    INSERT INTO job_rounds (job_id, round, workspace_id, open)
-    SELECT id, size.n - 1, workspace_id, size.items
+    INSERT INTO job_rounds (job_id, round, workspace_id, size, open)
+    SELECT id, size.n - 1, workspace_id, size.items, size.items
     FROM job, unnest(CAST(:sizes AS int[])) WITH ORDINALITY AS size(items, n) WHERE flow = 'rounds'
 ), event AS (
     INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)

@@ -82,6 +82,7 @@ def _expand_batch(connection: Connection, event: JobAccepted, expanders: dict[st
             stop=stop,
         ),
     )
+    due = _open_round(connection, event.workspace_id, event.job_id) if job.flow == "rounds" else 0
     insert_rows(
         connection,
         "job_items",
@@ -103,7 +104,7 @@ def _expand_batch(connection: Connection, event: JobAccepted, expanders: dict[st
                 event.job_id,
                 item.position,
                 item.round,
-                "ready" if item.ready else "waiting",
+                "ready" if item.round == due else "waiting",
                 item.persona_id,
                 item.question_id,
                 item.payload,
@@ -115,43 +116,46 @@ def _expand_batch(connection: Connection, event: JobAccepted, expanders: dict[st
         text("UPDATE jobs SET expanded = :stop WHERE id = :job AND workspace_id = :workspace"),
         {"stop": stop, "job": event.job_id, "workspace": event.workspace_id},
     )
-    ready = [item_id(event.job_id, item.position) for item in items if item.ready]
+    ready = [item_id(event.job_id, item.position) for item in items if item.round == due]
     return _ask_for(connection, event.workspace_id, event.job_id, job.kind, ready, event.traceparent)
 
 
-_OPEN_ROUND = text("""
-WITH locked AS (
-    SELECT id, kind FROM jobs
-    WHERE id = :job AND workspace_id = :workspace AND state = 'running' AND stop_reason IS NULL FOR UPDATE
-), next AS (
-    SELECT min(i.round) AS round FROM job_items i JOIN locked ON i.job_id = locked.id
-    WHERE i.round > :round AND i.state = 'waiting'
-)
-UPDATE job_items i SET state = 'ready', updated_at = now()
-FROM locked, next WHERE i.job_id = locked.id AND i.round = next.round AND i.state = 'waiting'
-RETURNING i.id, locked.kind
-""")
-
-
 def open_next_round(event: RoundCompleted, *, engine: Engine, relay: Relay) -> None:
-    """Makes the items of the next round ready and asks for them; a repeated event finds none waiting."""
+    """Makes the items of the round that is next ready and asks for them; a repeated event finds none waiting.
+    Raises `JobNotFound`."""
     with engine.begin() as connection:
-        still_open = connection.execute(
-            text("SELECT open FROM job_rounds WHERE job_id = :job AND round = :round AND workspace_id = :workspace"),
-            {"job": event.job_id, "round": event.round, "workspace": event.workspace_id},
-        ).scalar_one_or_none()
-        if still_open is None:
-            raise JobNotFound(f"there is no job {event.job_id} with a round {event.round}")
-        if still_open > 0:
+        job = connection.execute(
+            text("SELECT kind, state, stop_reason FROM jobs WHERE id = :job AND workspace_id = :workspace FOR UPDATE"),
+            {"job": event.job_id, "workspace": event.workspace_id},
+        ).one_or_none()
+        if job is None:
+            raise JobNotFound(f"there is no job {event.job_id}")
+        if job.state != "running" or job.stop_reason is not None:
             return
-        rows = connection.execute(
-            _OPEN_ROUND, {"job": event.job_id, "round": event.round, "workspace": event.workspace_id}
+        due = _open_round(connection, event.workspace_id, event.job_id)
+        ids = connection.scalars(
+            text("""
+                UPDATE job_items SET state = 'ready', updated_at = now()
+                WHERE job_id = :job AND workspace_id = :workspace AND round = :due AND state = 'waiting'
+                RETURNING id
+            """),
+            {"job": event.job_id, "workspace": event.workspace_id, "due": due},
         ).all()
-        if not rows:
-            return
-        ids = [row.id for row in rows]
-        pending = _ask_for(connection, event.workspace_id, event.job_id, rows[0].kind, ids, event.traceparent)
+        pending = _ask_for(connection, event.workspace_id, event.job_id, job.kind, ids, event.traceparent)
     relay.send(pending)
+
+
+def _open_round(connection: Connection, workspace_id: UUID, job_id: UUID) -> int | None:
+    """The round whose turn it is, the first with open items; the caller holds the job's row, or it may have moved on.
+
+    Which one that is does not follow from the round that ended: the event of that may come again when others have
+    ended since, and of a job that runs again some rounds have nothing left to do.
+    """
+    due: int | None = connection.execute(
+        text("SELECT min(round) FROM job_rounds WHERE job_id = :job AND workspace_id = :workspace AND open > 0"),
+        {"job": job_id, "workspace": workspace_id},
+    ).scalar_one()
+    return due
 
 
 def _ask_for(

@@ -66,11 +66,10 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """An item to lay out. Items whose turn it is not yet start as `waiting`."""
+    """An item to lay out. Whether its turn has come follows from its round and the job's flow."""
 
     position: int
     round: int
-    ready: bool
     persona_id: UUID | None = None
     question_id: UUID | None = None
     payload: dict[str, Any] = field(default_factory=dict)

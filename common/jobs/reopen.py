@@ -26,8 +26,14 @@ WITH again AS (
     SELECT i.id, i.position, i.round FROM job_items i
     WHERE i.job_id = :job AND i.workspace_id = :workspace
       AND (i.state = 'failed' OR (:resume AND i.state = 'skipped'))
+), rounds AS (
+    SELECT r.round, (SELECT count(*) FROM again a WHERE a.round = r.round)
+        + CASE WHEN :resume
+               THEN r.size - (SELECT count(*) FROM job_items i WHERE i.job_id = r.job_id AND i.round = r.round)
+               ELSE 0 END AS open
+    FROM job_rounds r WHERE r.job_id = :job AND r.workspace_id = :workspace
 ), first AS (
-    SELECT CASE WHEN :resume AND :missing > 0 THEN 0 ELSE min(round) END AS round FROM again
+    SELECT min(round) AS round FROM rounds WHERE open > 0
 ), changed AS (
     UPDATE job_items i
     SET attempts = 0, reason_code = NULL, reason = NULL, finished_at = NULL, updated_at = '-infinity',
@@ -37,13 +43,11 @@ WITH again AS (
             WHEN :flow = 'rounds' AND i.round > first.round THEN 'waiting'
             ELSE 'ready' END
     FROM again, first WHERE i.id = again.id
-    RETURNING i.round
+    RETURNING i.id
 ), reopened_rounds AS (
-    UPDATE job_rounds r
-    SET open = (SELECT count(*) FROM changed c WHERE c.round = r.round)
-               + CASE WHEN :resume THEN CAST(:missing_per_round AS int) ELSE 0 END
-    WHERE r.job_id = :job
-), missing AS (
+    UPDATE job_rounds r SET open = rounds.open
+    FROM rounds WHERE r.job_id = :job AND r.round = rounds.round
+), count AS (
     SELECT count(*) AS items FROM changed
 ), job AS (
     UPDATE jobs j
@@ -56,7 +60,7 @@ WITH again AS (
     RETURNING j.version
 )
 INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
-SELECT :job, job.version, :workspace, 'reopened', jsonb_build_object('items', missing.items) FROM job, missing
+SELECT :job, job.version, :workspace, 'reopened', jsonb_build_object('items', count.items) FROM job, count
 """)
 
 
@@ -93,7 +97,6 @@ def reopen(
             "workspace": workspace_id,
             "job": job_id,
             "flow": job.flow,
-            "missing_per_round": (job.total - job.laid_out) // job.rounds,
             "resume": resume,
             "missing": job.total - job.laid_out,
             "budget": budget_micros,

@@ -90,13 +90,15 @@ class JobItem(Base):
 
 
 class JobRound(Base):
-    """How many items of a round are still open; the one that brings it to 0 opens the next round."""
+    """How many items a round has, laid out yet or not, and how many of them are still open; the one that brings
+    it to 0 opens the next round."""
 
     __tablename__ = "job_rounds"
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     round: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[WorkspaceId]
+    size: Mapped[int]
     open: Mapped[int]
 
 

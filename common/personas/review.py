@@ -89,7 +89,7 @@ def _ended_panel(connection: Connection, event: JobFinished) -> Any:
 
 def expand(_connection: Connection, layout: Layout) -> list[NewItem]:
     """The one item of a review."""
-    return [NewItem(position=position, round=0, ready=True) for position in range(layout.start, layout.stop)]
+    return [NewItem(position=position, round=0) for position in range(layout.start, layout.stop)]
 
 
 _RECORD = """

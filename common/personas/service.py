@@ -119,7 +119,7 @@ def expand(connection: Connection, layout: Layout) -> list[NewItem]:
     audience = panels.audience_json(connection, layout.workspace_id, layout.job_id)
     seats = _drawn(audience, layout.total, layout.seed)
     return [
-        NewItem(position=position, round=0, ready=True, payload={"demographics": seats[position]})
+        NewItem(position=position, round=0, payload={"demographics": seats[position]})
         for position in range(layout.start, layout.stop)
     ]
 

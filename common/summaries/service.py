@@ -64,10 +64,7 @@ def begin_summary(
 def expand(_connection: Connection, layout: Layout) -> list[NewItem]:
     """The items of a summary: its portions' readers, and what merges them."""
     planned = steps(len(layout.spec["portions"]), layout.spec["fan_in"])
-    return [
-        NewItem(position=position, round=planned[position].round, ready=planned[position].round == 0)
-        for position in range(layout.start, layout.stop)
-    ]
+    return [NewItem(position=position, round=planned[position].round) for position in range(layout.start, layout.stop)]
 
 
 def _accept(engine: Engine, event: JobFinished, portion_tokens: int, fan_in: int) -> tuple[Begun, list[Pending]]:

@@ -25,11 +25,12 @@ NOTHING = Effect("SELECT 1", {})
 
 
 def lay_out(connection: Connection, layout: fan_out.Layout) -> Sequence[NewItem]:
-    """Items whose round is their position within a chain of `rounds`."""
-    return [
-        NewItem(position=p, round=p % layout.rounds, ready=p % layout.rounds == 0)
-        for p in range(layout.start, layout.stop)
-    ]
+    """Items whose round is their position within a chain of `rounds`, or round by round where `spec` has `sizes`."""
+    sizes = layout.spec.get("sizes")
+    rounds = [p % layout.rounds for p in range(layout.total)]
+    if sizes is not None:
+        rounds = [number for number, size in enumerate(sizes) for _ in range(size)]
+    return [NewItem(position=p, round=rounds[p]) for p in range(layout.start, layout.stop)]
 
 
 def succeed(claim: Claim, calls: Calls, deadline: float) -> Effect:
