@@ -54,6 +54,12 @@ def docs() -> Response:
     return response
 
 
+@blueprint.get("/favicon.ico")
+def favicon() -> Response:
+    """The icon browsers ask for, whatever page they show."""
+    return send_from_directory(STATIC, "favicon.ico", max_age=MAX_AGE_SECONDS)
+
+
 @blueprint.get("/docs/<string:name>")
 def docs_file(name: str) -> Response:
     """A file of that page."""

@@ -123,6 +123,14 @@ def test_the_page_needs_no_other_host(api: Api) -> None:
         assert fetch(api, f"/docs/{name}").status_code == 200
 
 
+def test_browsers_find_an_icon(guarded: Api) -> None:
+    """They ask for it by themselves, without a key; functions-framework would say that there is none."""
+    response = fetch(guarded, "/favicon.ico")
+    assert (response.status_code, response.data[:4]) == (200, b"\0\0\1\0")
+    assert response.mimetype in ("image/x-icon", "image/vnd.microsoft.icon")
+    assert guarded.client.get("/robots.txt").mimetype == "application/problem+json"
+
+
 def test_files_outside_the_page_are_not_served(api: Api) -> None:
     """A name that leads out of the folder leads nowhere."""
     assert api.client.get("/docs/..%2fapp.py").status_code == 404

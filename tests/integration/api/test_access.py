@@ -12,7 +12,7 @@ from tests.fakes.bus import ListBus
 from tests.fixtures.api import Api, bare_app, serve, services_on
 
 
-def test_every_route_but_health_asks_for_the_key(guarded: Api, subtests: pytest.Subtests) -> None:
+def test_every_route_but_health_and_the_icon_asks_for_the_key(guarded: Api, subtests: pytest.Subtests) -> None:
     """Whatever route is added later is closed as well, and so is what does not exist."""
     some = {"slug": "poland-adults", "name": "docs.js"}
     paths = ["/api/v1/nowhere"]
@@ -22,11 +22,12 @@ def test_every_route_but_health_asks_for_the_key(guarded: Api, subtests: pytest.
         for name, value in values.items():
             path = path.replace(f"<uuid:{name}>", value).replace(f"<string:{name}>", value)
         paths.append(path)
-    for path in set(paths) - {"/health"}:
+    for path in set(paths) - {"/health", "/favicon.ico"}:
         for method in ("GET", "POST", "DELETE"):
             with subtests.test(f"{method} {path}"):
                 assert guarded.client.open(path, method=method).status_code == 401
     assert guarded.ask("GET", "/health").status_code == 200
+    assert guarded.client.get("/favicon.ico").status_code == 200
 
 
 def test_only_the_key_itself_opens(guarded: Api, subtests: pytest.Subtests) -> None:
