@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,8 @@ HOST = "cloudtasks.googleapis.com"
 
 
 class CloudTasks:
-    """One queue of Cloud Tasks, spoken to by REST.
+    """One queue of Cloud Tasks, spoken to by REST. The client, which takes a second to import, is made for the first
+    task: most processes that could delay something never do.
 
     `service_account` and `audience`, when given, have each request carry an OIDC token. `endpoint` is
     the `http://host:port` of a stand-in, which is spoken to without credentials.
@@ -30,17 +32,8 @@ class CloudTasks:
         audience: str | None = None,
         endpoint: str | None = None,
     ) -> None:
-        from google.auth.credentials import AnonymousCredentials
-        from google.cloud.tasks_v2 import CloudTasksClient
-        from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksRestTransport
-
-        options: dict[str, Any] = {"host": HOST}
-        if endpoint is not None:
-            address = urlsplit(endpoint)
-            anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
-            options = {"host": address.netloc, "url_scheme": address.scheme, "credentials": anonymous}
-        self._client = CloudTasksClient(transport=CloudTasksRestTransport(**options))
-        self._parent = self._client.queue_path(project, location, queue)
+        self._endpoint = endpoint
+        self._parent = f"projects/{project}/locations/{location}/queues/{queue}"
         self._token = {"service_account_email": service_account, "audience": audience} if service_account else None
 
     def schedule(self, tasks: Sequence[HttpTask], *, delay: float) -> None:
@@ -57,7 +50,21 @@ class CloudTasks:
 
     def close(self) -> None:
         """Closes the client's connections."""
-        self._client.transport.close()  # type: ignore[no-untyped-call]
+        if "_client" in self.__dict__:
+            self._client.transport.close()
+
+    @cached_property
+    def _client(self) -> Any:
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud.tasks_v2 import CloudTasksClient
+        from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksRestTransport
+
+        options: dict[str, Any] = {"host": HOST}
+        if self._endpoint is not None:
+            address = urlsplit(self._endpoint)
+            anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
+            options = {"host": address.netloc, "url_scheme": address.scheme, "credentials": anonymous}
+        return CloudTasksClient(transport=CloudTasksRestTransport(**options))
 
     def _task(self, task: HttpTask, at: datetime) -> Any:
         from google.cloud.tasks_v2 import types

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -126,3 +128,13 @@ def test_an_endpoint_that_is_not_there_yet_is_waited_for(tasks: TaskServer) -> N
     adapter = client(tasks.url)
     adapter.schedule([HttpTask("http://127.0.0.1:1/", b"{}")], delay=0.01)
     adapter.close()
+
+
+def test_the_client_is_made_for_the_first_task() -> None:
+    """A process that never delays anything loads nothing for it, and closes nothing."""
+    script = (
+        "import sys; from common.tasks.cloud_tasks import CloudTasks; "
+        "CloudTasks(project='p', location='l', queue='q').close(); print('google.cloud.tasks_v2' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
