@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
-import structlog
-
-from common.bus.port import BusUnavailable
 from common.bus.topology import EVENTS
 from common.events import outbox
 from common.events.commands import AnyCommand, CancelJob, CommandAccepted, GeneratePersonas, RetryJob, StartFocusGroup
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from common.events.outbox import Relay
-
-log = structlog.get_logger()
 
 
 def handle_command(command: AnyCommand, *, engine: Engine, relay: Relay, simulated: bool) -> None:
@@ -42,10 +37,7 @@ def handle_command(command: AnyCommand, *, engine: Engine, relay: Relay, simulat
     )
     with engine.begin() as connection:
         pending = outbox.put(connection, workspace_id, [(EVENTS, accepted)])
-    try:
-        relay.send(pending)
-    except BusUnavailable as error:
-        log.warning("bus_unavailable", detail=error.detail, waiting=len(pending))
+    relay.offer(pending)
 
 
 def _carry_out(

@@ -71,6 +71,16 @@ def test_a_command_starts_a_job_and_announces_it(commands: Commands) -> None:
     assert (started["job_id"], started["traceparent"]) == (job["id"], command["traceparent"])
 
 
+def test_a_command_is_carried_out_while_the_bus_is_down(commands: Commands) -> None:
+    """Its job and the news of it wait in the outbox; the command is done with."""
+    command = commands.generate()
+    commands.bus.broken = True
+    assert commands.push(command) == 204
+    waiting = commands.api.sql("SELECT topic FROM outbox ORDER BY topic")
+    assert waiting == [(EVENTS,), (JOBS,)]
+    assert commands.causes() == []
+
+
 def test_a_command_that_comes_again_finds_its_job(commands: Commands) -> None:
     """Three deliveries of one command start one job."""
     command = commands.generate()
