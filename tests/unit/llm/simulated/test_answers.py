@@ -127,6 +127,20 @@ def test_the_answer_takes_up_the_topic(question: str, language: str, topic: str)
 @pytest.mark.parametrize(
     ("question", "language", "topic"),
     [
+        ("What do you think of oat milk at 3.99 zl a litre?", "en", "oat milk at 3.99 zl a litre"),
+        ("What do you think about Windows 3.1. Is it any good?", "en", "Windows 3.1"),
+        ("What do you think of closing at 10:30?", "en", "closing at 10:30"),
+        ("Co sądzisz o cenie 3,99 zł, a nie 5 zł?", "pl", "cenie 3,99 zł"),
+    ],
+)
+def test_a_point_within_a_number_ends_nothing(question: str, language: str, topic: str) -> None:
+    """A price is taken up whole."""
+    assert vocabulary(language).read(question).topic.words == topic
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "topic"),
+    [
         ("Would you pay 7.99 zł for it when milk costs 3.99 zł?", "en", ""),
         ("What would have to change for you to buy it?", "en", ""),
         ("Czy zapłacisz za niego 7,99 zł?", "pl", ""),
