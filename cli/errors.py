@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cli.documents import Part
+from typing import Any, Protocol
 
 DONE = 0
 FAILED = 1
@@ -71,6 +68,14 @@ class Finding:
     place: str = ""
 
 
+class Source(Protocol):
+    """What a request was made from."""
+
+    def locate(self, field: str, /) -> tuple[str, str]:
+        """The path of a request's field there, and its place (`run.yaml:12`)."""
+        ...
+
+
 class Problem(CommandError):
     """The server's answer that it will not do this (RFC 9457). `body` is all it said."""
 
@@ -80,23 +85,23 @@ class Problem(CommandError):
         self.code = str(body.get("code") or "")
         self.title = str(body.get("title") or "")
         self.body = body
-        self.part: Part | None = None
+        self.source: Source | None = None
 
-    def about(self, part: Part | None) -> Problem:
-        """The same problem, knowing which part of which file the request was made from."""
-        self.part = part
+    def about(self, source: Source | None) -> Problem:
+        """The same problem, knowing what the request was made from."""
+        self.source = source
         return self
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The fields the server named, at their places in the file the request was made from."""
+        """The fields the server named, at their places in what the request was made from."""
         errors = self.body.get("errors")
         found = []
         for error in errors if isinstance(errors, list) else ():
             if not isinstance(error, dict):
                 continue
             field, message, place = str(error.get("field") or ""), str(error.get("message") or ""), ""
-            if self.part is not None:
-                field, place = self.part.locate(field)
+            if self.source is not None:
+                field, place = self.source.locate(field)
             found.append(Finding(field, message, place))
         return tuple(found)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +35,12 @@ def test_modules_are_short() -> None:
     """What has grown past the limit is split by meaning. Migrations, which only grow, are not counted."""
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     assert [str(path) for path in modules if lines(path) > MAX_LINES] == []
+
+
+def test_no_module_needs_itself() -> None:
+    """Imports have no circles, not even those that only types need."""
+    graph = grimp.build_graph("common", "functions", "local", "cli")
+    TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules}).prepare()
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
