@@ -9,10 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from common import shutdown
-from common.database.engine import connect, connect_cloud_sql
-from common.events.outbox import Relay
-from common.events.receive import Receiver
 from common.settings import LOCAL_WORKSPACE, Settings, settings
 from common.telemetry import logs
 
@@ -24,15 +23,23 @@ if TYPE_CHECKING:
     from common.cache.breaker import Breaker
     from common.cache.port import Cache
     from common.cloud_run.port import CloudRun
-    from common.events.receive import Prove
+    from common.events.outbox import Relay
+    from common.events.receive import Prove, Receiver
     from common.llm.gemini.adapter import Gemini
     from common.llm.models import Models
     from common.llm.port import LanguageModel
     from common.llm.prompts import Prompts
     from common.monitoring.port import Monitoring
+    from common.notify.models import Message
+    from common.notify.port import Channel
+    from common.releases.models import Policy
+    from common.releases.rollback import Rollback
     from common.tasks.port import Tasks
 
 DAY_SECONDS = 86_400
+ROLLBACK_DATABASE_SECONDS = 5.0
+"""How long a rollback waits for any answer of the database."""
+
 PROMPTS = Path(__file__).parents[1] / "prompts"
 
 
@@ -51,6 +58,11 @@ class Services:
     @cached_property
     def engine(self) -> Engine:
         """The database."""
+        return self._connect(timeout_seconds=None)
+
+    def _connect(self, *, timeout_seconds: float | None) -> Engine:
+        from common.database.engine import connect, connect_cloud_sql
+
         s = self.settings
         if s.cloud_sql_instance:
             engine = connect_cloud_sql(
@@ -61,7 +73,8 @@ class Services:
                 closing=self._closing,
             )
         elif s.database_url is not None:
-            engine = connect(s.database_url.get_secret_value(), pool_size=s.database_pool_size)
+            url = s.database_url.get_secret_value()
+            engine = connect(url, pool_size=s.database_pool_size, timeout_seconds=timeout_seconds)
         else:
             raise Misconfigured("set DATABASE_URL or SIGHT_CLOUD_SQL_INSTANCE, or start the whole stack: make run")
         self._closing.callback(engine.dispose)
@@ -89,6 +102,8 @@ class Services:
     @cached_property
     def relay(self) -> Relay:
         """What takes events from the outbox to the bus."""
+        from common.events.outbox import Relay
+
         bus = self.bus
         if self.settings.bus == "embedded":
             from common.bus.embedded import EmbeddedBus
@@ -112,6 +127,8 @@ class Services:
     @cached_property
     def receiver(self) -> Receiver:
         """What reads push requests."""
+        from common.events.receive import Receiver
+
         return Receiver(self.engine, LOCAL_WORKSPACE, self.prove)
 
     @cached_property
@@ -192,11 +209,61 @@ class Services:
 
         return MonitoringRest(self.settings.google_cloud_project, endpoint=self.settings.monitoring_endpoint)
 
-    def reserve_micros(self, kind: str) -> int:
-        """What is reserved for an item of this kind of job before its calls."""
-        from common.jobs.reserve import worst_case_micros
+    @cached_property
+    def policies(self) -> dict[str, Policy]:
+        """How each service is released and rolled back."""
+        from common.releases import policies
 
-        return worst_case_micros(kind, self.models)
+        return policies.read(self.settings.release_policies, dry_run=self.settings.release_dry_run)
+
+    @cached_property
+    def rollback(self) -> Rollback:
+        """What answers alerts. It waits for nothing that is away: neither for the database nor for the bus."""
+        from common.releases.ledger import Ledger
+        from common.releases.probe import probe
+        from common.releases.rollback import Rollback
+
+        ledger = Ledger(lambda: self._hasty_engine, lambda: self.bus, self.say, tuple(self.channels))
+        return Rollback(self.cloud_run, self.monitoring, probe, ledger, self.policies)
+
+    @cached_property
+    def channels(self) -> dict[str, Channel]:
+        """How people are reached, by name; where nothing is set, through the log."""
+        s = self.settings
+        found: dict[str, Channel] = {}
+        if s.slack_token and s.slack_channel:
+            from common.notify.slack import Slack
+
+            found["slack"] = Slack(s.slack_token.get_secret_value(), s.slack_channel, endpoint=s.slack_endpoint)
+        if s.smtp_url and s.email_from:
+            from common.notify.mail import Mail
+
+            found["email"] = Mail(s.smtp_url.get_secret_value(), sender=s.email_from, recipients=s.email_to)
+        if not found:
+            from common.notify.log import Log
+
+            found["log"] = Log()
+        return found
+
+    def say(self, message: Message) -> None:
+        """Tells people at once, with nothing kept: for when there is nowhere to keep it."""
+        from common.notify.port import NotTold
+
+        for name, channel in self.channels.items():
+            try:
+                channel.deliver(message, None)
+            except NotTold as error:
+                structlog.get_logger().warning("not_told", channel=name, detail=error.detail)
+
+    @cached_property
+    def _hasty_engine(self) -> Engine:
+        return self._connect(timeout_seconds=ROLLBACK_DATABASE_SECONDS)
+
+    def reserve_micros(self, kind: str) -> int:
+        """What is reserved for an item of this kind of job when it is claimed."""
+        from common.jobs.reserve import claim_micros
+
+        return claim_micros(kind, self.models)
 
     @property
     def _adapter(self) -> LanguageModel:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.releases import policies
 
 LOCAL_WORKSPACE = UUID("00000000-0000-7000-8000-000000000001")
 """The one workspace there is until accounts exist."""
@@ -90,6 +92,24 @@ class Settings(BaseSettings):
     )
     monitoring_endpoint: str | None = Field(None, description="Another endpoint for Cloud Monitoring, such as a fake.")
 
+    release_policies: dict[str, dict[str, Any]] = Field(
+        {},
+        description="How services are released and rolled back, as JSON by service: what differs from the defaults in"
+        " docs/releases.md. A service that is not in it is never touched.",
+    )
+    release_dry_run: bool = Field(False, description="Releases and rollbacks decide and tell, and move nothing.")
+
+    slack_token: SecretStr | None = Field(
+        None, description="The token of the bot that tells of releases and rollbacks on Slack."
+    )
+    slack_channel: str | None = Field(None, description="The id of the Slack channel it tells them in.")
+    slack_endpoint: str | None = Field(None, description="Another endpoint for Slack, such as a fake.")
+    smtp_url: SecretStr | None = Field(
+        None, description="The mail server they are mailed through: `smtp://user:password@host:587` or `smtps://`."
+    )
+    email_from: str | None = Field(None, description="The sender of those mails.")
+    email_to: list[str] = Field([], description="Who is mailed, as a JSON list of addresses.")
+
     llm: Literal["auto", "gemini", "simulated"] = Field(
         "auto",
         description="`auto` is Gemini when there is a key and, in development, the simulated model when there is none.",
@@ -123,6 +143,12 @@ class Settings(BaseSettings):
         None, validation_alias="FUNCTION_TARGET", description="The function that a container serves."
     )
 
+    @field_validator("release_policies")
+    @classmethod
+    def _policies_make_sense(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        policies.read(value)
+        return value
+
     @model_validator(mode="after")
     def _requires_a_key_outside_development(self) -> Self:
         if self.environment == "development":
@@ -138,6 +164,14 @@ class Settings(BaseSettings):
     def _names_its_model_outside_development(self) -> Self:
         if self.environment != "development" and self.llm == "auto" and self.google_api_key is None:
             raise ValueError("outside development no model is made up: set GOOGLE_API_KEY or SIGHT_LLM=simulated")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_whole(self) -> Self:
+        if bool(self.slack_token) != bool(self.slack_channel):
+            raise ValueError("SIGHT_SLACK_TOKEN and SIGHT_SLACK_CHANNEL tell people together: set both")
+        if self.smtp_url and not (self.email_from and self.email_to):
+            raise ValueError("SIGHT_SMTP_URL needs SIGHT_EMAIL_FROM and SIGHT_EMAIL_TO as well")
         return self
 
     @model_validator(mode="after")

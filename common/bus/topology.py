@@ -36,7 +36,9 @@ SUBSCRIPTIONS = (
     Subscription("sight-personas-persona", PERSONAS, "persona", ack_deadline=180),
     Subscription("sight-answers-answer", ANSWERS, "answer", ack_deadline=120),
     Subscription("sight-results-summary", RESULTS, "summary", ack_deadline=540),
+    Subscription("sight-alerts-rollback", ALERTS, "rollback", ack_deadline=120, max_attempts=100, max_backoff=30.0),
+    Subscription("sight-notifications-notify", NOTIFICATIONS, "notify", max_attempts=100, max_backoff=300.0),
     Subscription("sight-dead-letters-record", DEAD_LETTERS, "dead_letter", dead_letter_topic=None),
 )
 
-TOPICS = (COMMANDS, JOBS, PERSONAS, ANSWERS, RESULTS, EVENTS, DEAD_LETTERS)
+TOPICS = (COMMANDS, JOBS, PERSONAS, ANSWERS, RESULTS, EVENTS, ALERTS, NOTIFICATIONS, DEAD_LETTERS)

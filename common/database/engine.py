@@ -23,12 +23,15 @@ POOL_WAIT_SECONDS = 10.0
 RESTED_SECONDS = 5.0
 
 
-def connect(url: str, *, pool_size: int = 2, application_name: str = "sight") -> Engine:
+def connect(
+    url: str, *, pool_size: int = 2, application_name: str = "sight", timeout_seconds: float | None = None
+) -> Engine:
     """An engine for a `postgresql://` URL. A socket folder goes in as `?host=/folder`, as libpq writes it.
 
     The pool holds `pool_size` connections and never more: the database's limit is shared by every
     instance of every function. A connection that has rested is tested before use, so that a restarted
-    server costs a reconnection and no error.
+    server costs a reconnection and no error. `timeout_seconds` is how long any answer of the server may take,
+    None for however long.
     """
     parsed = make_url(url)
     query = dict(parsed.query)
@@ -39,7 +42,7 @@ def connect(url: str, *, pool_size: int = 2, application_name: str = "sight") ->
     return _engine(
         parsed.set(drivername="postgresql+pg8000", query=query),
         pool_size=pool_size,
-        connect_args={"application_name": application_name, "tcp_keepalive": True},
+        connect_args={"application_name": application_name, "tcp_keepalive": True, "timeout": timeout_seconds},
     )
 
 
