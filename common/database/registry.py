@@ -5,6 +5,7 @@ from common.database.base import Base
 from common.events import tables as events
 from common.focus_groups import tables as focus_groups
 from common.jobs import tables as jobs
+from common.notify import tables as notify
 from common.personas import tables as personas
 from common.projects import tables as projects
 from common.releases import tables as releases
@@ -17,6 +18,7 @@ __all__ = [
     "focus_groups",
     "jobs",
     "metadata",
+    "notify",
     "personas",
     "projects",
     "releases",

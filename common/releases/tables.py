@@ -123,27 +123,3 @@ class Automation(Base):
     by: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
     at: Mapped[CreatedAt]
-
-
-class Notification(Base):
-    """Something to tell people on one channel (`slack`, `email`). All messages of a `thread` are one message there,
-    updated as it goes on: `external_id` is its handle. `version` grows with what there is to tell, `sent_version`
-    follows."""
-
-    __tablename__ = "notifications"
-    __table_args__ = (
-        UniqueConstraint("channel", "thread"),
-        Index("ix_notifications_unsent", "due_at", postgresql_where=text("sent_version < version")),
-    )
-
-    id: Mapped[Id]
-    channel: Mapped[str] = mapped_column(Text)
-    thread: Mapped[str] = mapped_column(Text)
-    message: Mapped[dict[str, Any]]
-    version: Mapped[int] = mapped_column(server_default="1")
-    sent_version: Mapped[int] = mapped_column(server_default="0")
-    attempts: Mapped[int] = mapped_column(server_default="0")
-    external_id: Mapped[str | None] = mapped_column(Text)
-    error: Mapped[str] = mapped_column(Text, server_default="")
-    due_at: Mapped[CreatedAt]
-    created_at: Mapped[CreatedAt]
