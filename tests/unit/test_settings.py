@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -127,23 +128,51 @@ def test_every_setting_is_described_and_read(monkeypatch: pytest.MonkeyPatch, na
     assert field.description.endswith(".")
     for variable in variables(name, field):
         assert f"`{variable}`" in page()
-        wanted: Any = "production" if name == "environment" else _another(field)
-        found = read(monkeypatch, **{"SIGHT_API_KEY": "own-key", **_beside(name), variable: str(wanted)})
+        wanted: Any = "production" if name == "environment" else _another(name, field)
+        written = json.dumps(wanted) if name in STRUCTURED else str(wanted)
+        found = read(monkeypatch, **{"SIGHT_API_KEY": "own-key", **TOGETHER.get(name, {}), variable: written})
         value = getattr(found, name)
         assert getattr(value, "get_secret_value", lambda value=value: value)() == wanted
 
 
-def _another(field: FieldInfo) -> Any:
+def _another(name: str, field: FieldInfo) -> Any:
     """A value that is not the default."""
+    if name in STRUCTURED:
+        return STRUCTURED[name]
     choices = getattr(field.annotation, "__args__", ())
     if choices and all(isinstance(choice, str) for choice in choices):
         return choices[-1]
+    if isinstance(field.default, bool):
+        return not field.default
     return field.default + 1 if isinstance(field.default, int | float) else "another"
 
 
-def _beside(name: str) -> dict[str, str]:
-    """What must be set along with a setting."""
-    pair = {"push_audience": "SIGHT_PUSH_SERVICE_ACCOUNT", "push_service_account": "SIGHT_PUSH_AUDIENCE"}
-    if name == "environment":
-        return {"SIGHT_LLM": "gemini"}
-    return {pair[name]: "x"} if name in pair else {}
+STRUCTURED: dict[str, Any] = {"release_policies": {"api": {"min_requests": 5}}, "email_to": ["ada@example.com"]}
+
+TOGETHER = {
+    "environment": {"SIGHT_LLM": "gemini"},
+    "push_audience": {"SIGHT_PUSH_SERVICE_ACCOUNT": "x"},
+    "push_service_account": {"SIGHT_PUSH_AUDIENCE": "x"},
+    "slack_channel": {"SIGHT_SLACK_TOKEN": "x"},
+    "slack_token": {"SIGHT_SLACK_CHANNEL": "x"},
+    "smtp_url": {"SIGHT_EMAIL_FROM": "x", "SIGHT_EMAIL_TO": '["x"]'},
+}
+"""What must be set along with a setting."""
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ({"min_request": 5}, "api.min_request is no setting"),
+        ({"min_requests": "5"}, "api.min_requests must be a whole number"),
+        ({"steps": [10, 50]}, "api.steps must rise to 100"),
+        ({"automatic": "no"}, "api.automatic must be true or false"),
+        ({"error_share": 5}, "api.error_share must be a share"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(
+    monkeypatch: pytest.MonkeyPatch, policy: dict[str, Any], said: str
+) -> None:
+    """What is wrong is named, at the start rather than in the night it matters."""
+    with pytest.raises(ValidationError, match=said):
+        read(monkeypatch, SIGHT_RELEASE_POLICIES=json.dumps({"api": policy}))
