@@ -6,6 +6,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DBAPIError
+
 from common.database import prepared
 
 if TYPE_CHECKING:
@@ -25,6 +27,18 @@ def run(engine: Engine, statement: str, parameters: Mapping[str, object]) -> lis
     """
     positional, names = _positional(statement)
     return prepared.run(engine, positional, *(_as_text(parameters[name]) for name in names))
+
+
+def run_repeatable(engine: Engine, statement: str, parameters: Mapping[str, object]) -> list[list[Any]]:
+    """Runs a statement that may safely be repeated, once more over a new connection when the first was lost: the
+    server may have been restarted, or may have carried it out and died before its reply. Raises as `run`."""
+    try:
+        return run(engine, statement, parameters)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    engine.dispose()  # what else the pool holds is as dead
+    return run(engine, statement, parameters)
 
 
 @cache

@@ -62,7 +62,8 @@ WITH job AS (
 )
 SELECT job.affordable, job.project_id, item.id, item.token, job.kind, job.flow, job.rounds, item.position, item.round,
        item.attempts, item.persona_id, item.question_id, item.payload, job.spec, job.seed, job.subject_id,
-       item.reserved_micros, CAST(job.seconds_left AS float8), job.traceparent
+       item.reserved_micros, CAST(job.seconds_left AS float8), job.traceparent,
+       job.budget_micros IS NOT NULL
 FROM job LEFT JOIN item ON true
 """
 

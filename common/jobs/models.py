@@ -99,6 +99,7 @@ class Claim:
     reserved_micros: int
     seconds_left: float
     traceparent: str = ""
+    budgeted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

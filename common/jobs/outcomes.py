@@ -54,7 +54,7 @@ WITH locked AS (
     SET state = :state, lease_until = NULL, lease_owner = NULL, reason_code = :code, reason = :reason,
         updated_at = now(), finished_at = now()
     FROM locked WHERE i.id = :item AND i.job_id = locked.id AND i.state = 'leased' AND i.token = :token
-    RETURNING i.id, i.workspace_id, i.job_id, i.position, i.round, i.persona_id, i.question_id
+    RETURNING i.id, i.workspace_id, i.job_id, i.position, i.round, i.persona_id, i.question_id, i.reserved_micros
 ), result AS (
     {effect}
 ), calls AS (
@@ -71,7 +71,7 @@ WITH locked AS (
     UPDATE jobs j
     SET done = j.done + CAST(:done AS int), failed = j.failed + CAST(:failed AS int), version = j.version + 1,
         spent_micros = j.spent_micros + CAST(:cost AS bigint),
-        reserved_micros = j.reserved_micros - CAST(:reserved AS bigint),
+        reserved_micros = j.reserved_micros - item.reserved_micros,
         state = {state},
         finished_at = CASE WHEN j.done + j.failed + j.skipped + 1 >= j.total THEN now() END
     FROM item WHERE j.id = item.job_id
@@ -144,7 +144,6 @@ def _record(
             "done": int(state == "done"),
             "failed": int(state == "failed"),
             "cost": sum(call.cost_micros for call in calls),
-            "reserved": claim.reserved_micros,
             "calls": calls_json(calls),
             "event_type": f"item_{state}",
             "event_payload": json.dumps(payload),
@@ -197,13 +196,13 @@ WITH locked AS (
     SET state = 'ready', lease_until = NULL, lease_owner = NULL, updated_at = now(), reason_code = :code,
         reason = :reason, attempts = i.attempts - CAST(:uncounted AS int)
     FROM locked WHERE i.id = :item AND i.job_id = locked.id AND i.state = 'leased' AND i.token = :token
-    RETURNING i.id, i.workspace_id, i.job_id
+    RETURNING i.id, i.workspace_id, i.job_id, i.reserved_micros
 ), calls AS (
     {INSERT_CALLS}
 ), job AS (
     UPDATE jobs j
     SET spent_micros = j.spent_micros + CAST(:cost AS bigint),
-        reserved_micros = j.reserved_micros - CAST(:reserved AS bigint)
+        reserved_micros = j.reserved_micros - item.reserved_micros
     FROM item WHERE j.id = item.job_id
 )
 INSERT INTO outbox (id, workspace_id, topic, event)
@@ -248,7 +247,6 @@ def _free(
             "uncounted": 0 if counted else 1,
             "calls": calls_json(calls),
             "cost": sum(call.cost_micros for call in calls),
-            "reserved": claim.reserved_micros,
             "topic": KINDS[claim.kind].topic,
             "event": event,
         },

@@ -1,4 +1,4 @@
-"""How much money an item sets aside before its calls, so that items at work together keep to their job's budget."""
+"""How much money a claim sets aside for its item, so that items at work together keep to their job's budget."""
 
 from __future__ import annotations
 
@@ -8,47 +8,34 @@ from dataclasses import dataclass
 from common.llm.models import Models
 from common.llm.port import Tier
 from common.llm.prices import estimate_cost_micros
-from common.summaries.portions import MEND_OUTPUT_TOKENS, OUTPUT_TOKENS, PORTION_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most one call may put in and out, in tokens."""
+    """The most an ordinary call may put in and out, in tokens; in as `common.llm.budgeted` counts them, by bytes."""
 
     tier: Tier
     input_tokens: int
     output_tokens: int
 
 
-THINKING_TOKENS = 2048
-"""What an analysis may think beyond its output limit, charged as output."""
-
-LIMITS: Mapping[str, tuple[Limit, ...]] = {
-    # A brief, a persona, and the persona again to be put right.
-    "personas": (Limit("standard", 2000, 1536), Limit("standard", 8000, 3072), Limit("standard", 12_000, 3072)),
-    # A full memory takes 3,000 tokens of the input, a long persona 2,000.
-    "focus_group": (Limit("standard", 8000, 1024),),
-    # A portion with its questions and phrases, or as much of readings to merge; and a claim asked about again.
-    "summary": (
-        Limit("analysis", 2 * PORTION_TOKENS, OUTPUT_TOKENS + THINKING_TOKENS),
-        Limit("analysis", PORTION_TOKENS // 2, MEND_OUTPUT_TOKENS + THINKING_TOKENS),
-    ),
+LIMITS: Mapping[str, Limit] = {
+    # The persona itself: briefs are shared and few are put right.
+    "personas": Limit("standard", 12_000, 3072),
+    # A persona, and the memory of a few questions.
+    "focus_group": Limit("standard", 10_000, 1024),
 }
-_REVIEW_TOKENS = 1000 * 600
-"""The longest panel, of long personas; embeddings put nothing out."""
+"""The call that every item of a kind of job makes, where there are many items."""
 
 
-def worst_case_micros(kind: str, models: Models) -> int:
-    """What is reserved for one item of a job of this kind before its calls, in millionths of a US dollar: the
-    most its calls may put out and a generous input, corrections included; nothing for the simulated model.
+def claim_micros(kind: str, models: Models) -> int:
+    """What is reserved with the claim of an item of this kind of job, in millionths of a US dollar: the most that
+    its one ordinary call may cost, so that most items need no reservation but that; nothing for the simulated model.
 
-    Replies that are no use and asked for again by the retry layer are not: they are settled as they come.
-    Raises `UnknownModel` for a model without a price.
+    Jobs of few items and large calls reserve nothing so: each call does by itself (`common.jobs.spending`), for
+    what it is. Raises `UnknownModel` for a model without a price.
     """
-    if models.simulated:
+    limit = LIMITS.get(kind)
+    if models.simulated or limit is None:
         return 0
-    if kind == "panel_review":
-        return estimate_cost_micros(models.embedding, _REVIEW_TOKENS, 0)
-    return sum(
-        estimate_cost_micros(models.of(limit.tier), limit.input_tokens, limit.output_tokens) for limit in LIMITS[kind]
-    )
+    return estimate_cost_micros(models.of(limit.tier), limit.input_tokens, limit.output_tokens)

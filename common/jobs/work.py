@@ -12,13 +12,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from common.database.engine import autocommit
 from common.errors import SightError
-from common.jobs import leases, outcomes, stops
-from common.jobs.errors import JobNotOpen, OverBudget
+from common.jobs import leases, outcomes, spending, stops
+from common.jobs.errors import ItemBusy, JobNotOpen, OverBudget
 from common.jobs.models import KINDS, MAX_ATTEMPTS, Claim, Effect
 from common.llm.port import Calls, RateLimited
 from common.shutdown import ShuttingDown
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from sqlalchemy import Engine
 
     from common.events.models import AnalysisRequested, AnswerRequested, PersonaRequested
@@ -52,18 +54,19 @@ def work(
 
     Raises a retryable `SightError` when the delivery should come again: the item is then free. An item
     that fails for good, or for the last time it may, is recorded as failed with its reason. One that the end
-    of this process interrupts is asked for again at once, as if it had not been tried.
+    of this process interrupts is asked for again at once, as if it had not been tried. One with a call that the
+    job cannot pay for stops the job.
     """
     try:
         claim = leases.claim(
             engine, event.workspace_id, event.job_id, event.item_id, kind=kind, reserve_micros=reserve_micros
         )
     except OverBudget:
-        _stop_for_budget(event, engine, relay)
+        _stop_for_budget(event.workspace_id, event.job_id, engine, relay)
         return
     if claim is None:
         return
-    calls = Calls()
+    calls = Calls(cover=spending.within_budget(engine, claim))
     lease_end = time.monotonic() + KINDS[kind].lease_seconds
     if claim.attempts > MAX_ATTEMPTS:
         _fail(
@@ -98,17 +101,25 @@ def _give_back(claim: Claim, calls: Calls, lease_end: float, error: SightError, 
         log.info("item_handed_over", item_id=str(claim.item_id), job_id=str(claim.job_id))
         relay.send(handed)
         return
-    counted = not isinstance(error, RateLimited)
+    counted = not isinstance(error, RateLimited | ItemBusy | OverBudget)
+    if isinstance(error, OverBudget):
+        _release(claim, calls, lease_end, error, engine, counted=counted)
+        _stop_for_budget(claim.workspace_id, claim.job_id, engine, relay)
+        return
     if not error.retryable or (counted and claim.attempts >= MAX_ATTEMPTS):
         _fail(claim, calls, lease_end, engine, relay, code=error.code, reason=error.detail)
         return
+    _release(claim, calls, lease_end, error, engine, counted=counted)
+    raise error
+
+
+def _release(claim: Claim, calls: Calls, lease_end: float, error: SightError, engine: Engine, *, counted: bool) -> None:
     _persist(
         lambda: outcomes.release(
             engine, claim, code=error.code, reason=error.detail, calls=calls.made, counted=counted
         ),
         until=lease_end,
     )
-    raise error
 
 
 def _fail(
@@ -138,12 +149,10 @@ def _persist(record: Callable[[], T], *, until: float) -> T:
         time.sleep(RECONNECT_SECONDS)
 
 
-def _stop_for_budget(
-    event: PersonaRequested | AnswerRequested | AnalysisRequested, engine: Engine, relay: Relay
-) -> None:
+def _stop_for_budget(workspace_id: UUID, job_id: UUID, engine: Engine, relay: Relay) -> None:
     try:
         with autocommit(engine) as connection:
-            pending = stops.stop(connection, event.workspace_id, event.job_id, "budget")
+            pending = stops.stop(connection, workspace_id, job_id, "budget")
     except JobNotOpen:
         return
     relay.send(pending)

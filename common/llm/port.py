@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -113,22 +113,34 @@ class Call:
 
 
 class CallLog(Protocol):
-    """Collects the calls made for one unit of work, failed ones too."""
+    """Collects the calls made for one unit of work, failed ones too, and answers for what they cost."""
 
     def add(self, call: Call, /) -> None:
         """Adds one call."""
         ...
 
+    def reserve(self, cost_micros: int, /) -> None:
+        """Sets aside what the call that comes next may cost at most, in millionths of a US dollar. Raises a
+        `SightError` where there is no money for it: it must not be made then."""
+        ...
+
 
 @dataclass(slots=True)
 class Calls:
-    """The calls made for one unit of work, to be recorded with its result."""
+    """The calls made for one unit of work, to be recorded with its result. They may cost anything unless `cover`
+    says otherwise: it sees to it that so much may be spent on all of them together, or raises a `SightError`."""
 
     made: list[Call] = field(default_factory=list)
+    cover: Callable[[int], None] | None = None
 
     def add(self, call: Call, /) -> None:
         """Adds one call."""
         self.made.append(call)
+
+    def reserve(self, cost_micros: int, /) -> None:
+        """Covers what the calls so far did cost and the next one may. Raises what `cover` raises."""
+        if self.cover is not None:
+            self.cover(self.cost_micros + cost_micros)
 
     @property
     def cost_micros(self) -> int:

@@ -73,6 +73,12 @@ def estimate_tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
+def most_tokens(text: str) -> int:
+    """The most tokens a text can have: one for each byte. The tokenizer of Gemini falls back to bytes where it knows
+    nothing longer (Gemma Team 2024, https://arxiv.org/abs/2403.08295), and no token stands for less."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
 def require_price(model: str) -> None:
     """Raises `UnknownModel` unless the table has the model."""
     _price(model)

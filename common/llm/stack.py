@@ -7,6 +7,7 @@ from redis import Redis
 from common.cache.breaker import Breaker
 from common.cache.port import Cache
 from common.llm.batches import Batched
+from common.llm.budgeted import Budgeted
 from common.llm.cached import Cached
 from common.llm.limits.local import LocalLimiter
 from common.llm.limits.port import Limiter, Rates
@@ -34,7 +35,7 @@ def build(
     call_seconds: float,
     shutdown: Shutdown,
 ) -> LanguageModel:
-    """The adapter with everything around it, outermost last: meter, time limit, rate limit, retries,
+    """The adapter with everything around it, outermost last: meter, budget, time limit, rate limit, retries,
     batches, cache (none with `cache_seconds` 0), prompts. Its calls raise `ShuttingDown` where they would have
     to wait or try again after `shutdown` has begun. Raises `UnknownModel` for a model without a price.
     """
@@ -42,7 +43,8 @@ def build(
         for model in (models.standard, models.analysis, models.embedding):
             require_price(model)
     metered = Metered(adapter, models, prompts)
-    timed = Timed(metered, call_seconds, shutdown)
+    budgeted = metered if models.simulated else Budgeted(metered, models, prompts)
+    timed = Timed(budgeted, call_seconds, shutdown)
     limited = Limited(timed, limiter, models, prompts, sleep=shutdown.sleep)
     batched = Batched(Retrying(limited, shutdown))
     cached = Cached(batched, cache, models, prompts, ttl=cache_seconds) if cache_seconds > 0 else batched

@@ -86,6 +86,7 @@ class Groups:
     relay: Relay
     project_id: UUID
     llm: Listening
+    reserve_micros: int = 0
 
     def panel(self, size: int = 5, *, state: str = "completed", project_id: UUID | None = None) -> UUID:
         """The job of a panel of `size` personas."""
@@ -176,7 +177,12 @@ class Groups:
         for _ in range(10):
             try:
                 work.work(
-                    event, kind="focus_group", reserve_micros=0, engine=self.engine, relay=self.relay, perform=perform
+                    event,
+                    kind="focus_group",
+                    reserve_micros=self.reserve_micros,
+                    engine=self.engine,
+                    relay=self.relay,
+                    perform=perform,
                 )
             except ModelUnavailable:
                 continue

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import pytest
+from pg8000.core import CoreConnection
 from sqlalchemy import Connection, Engine, text
 
 from common.bus.topology import ANSWERS, JOBS
@@ -17,7 +18,7 @@ from common.ids import new_id
 from common.jobs import accept, fan_out, store, work
 from common.jobs.models import Claim, Effect, JobView, NewItem, NewJob
 from common.jobs.work import Perform
-from common.llm.port import Calls
+from common.llm.port import Call, Calls
 from common.settings import LOCAL_WORKSPACE
 from tests.fakes.bus import ListBus
 
@@ -36,6 +37,11 @@ def lay_out(connection: Connection, layout: fan_out.Layout) -> Sequence[NewItem]
 def succeed(claim: Claim, calls: Calls, deadline: float) -> Effect:
     """Makes a result that writes nothing."""
     return NOTHING
+
+
+def paid(micros: int) -> Call:
+    """A call that cost this much."""
+    return Call("answer", "gemini", "m", "h", 10, 5, 0, micros, 100, False, False, "ok")
 
 
 @dataclass
@@ -140,3 +146,25 @@ def jobs(engine: Engine) -> Jobs:
         )
     bus = ListBus()
     return Jobs(engine, bus, Relay(engine, bus), project_id)
+
+
+LoseReply = Callable[[str], None]
+"""Has the server die after it has carried out the next statement that contains this, before its reply arrives."""
+
+
+@pytest.fixture
+def lose_reply(monkeypatch: pytest.MonkeyPatch) -> LoseReply:
+    """Loses connections when they have done their work."""
+    wanted: list[str] = []
+    execute = CoreConnection.execute_named
+
+    def executing(connection: CoreConnection, name: Any, parameters: Any, row_desc: Any, fcs: Any, sql: str) -> Any:
+        done = execute(connection, name, parameters, row_desc, fcs, sql)
+        for part in [part for part in wanted if part in sql]:
+            wanted.remove(part)
+            connection.close()
+            raise ConnectionResetError("the server closed the connection")
+        return done
+
+    monkeypatch.setattr(CoreConnection, "execute_named", executing)
+    return wanted.append

@@ -17,9 +17,9 @@ from common.jobs import leases, outcomes, reopen, stops
 from common.jobs.errors import ItemBusy, JobNotFound, JobNotOpen, NothingToRetry
 from common.jobs.models import Claim, Effect
 from common.jobs.sweep import sweep
-from common.llm.port import BadReply, Call, Calls, RateLimited
+from common.llm.port import BadReply, Calls, RateLimited
 from common.settings import LOCAL_WORKSPACE
-from tests.integration.jobs.conftest import NOTHING, Jobs, succeed
+from tests.integration.jobs.conftest import NOTHING, Jobs, paid, succeed
 
 
 def claim(jobs: Jobs, job_id: UUID, position: int, reserve_micros: int = 0) -> Claim | None:
@@ -32,11 +32,6 @@ def claim(jobs: Jobs, job_id: UUID, position: int, reserve_micros: int = 0) -> C
         kind="focus_group",
         reserve_micros=reserve_micros,
     )
-
-
-def paid(micros: int) -> Call:
-    """A call that cost this much."""
-    return Call("answer", "gemini", "m", "h", 10, 5, 0, micros, 100, False, False, "ok")
 
 
 def test_a_chain_runs_each_persona_in_order_and_ends_completed(jobs: Jobs) -> None:
