@@ -9,8 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from common import shutdown
 from common.settings import LOCAL_WORKSPACE, Settings, settings
 from common.telemetry import logs
@@ -54,6 +52,7 @@ class Services:
 
     settings: Settings
     _closing: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
+    _said: dict[tuple[str, str], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -245,15 +244,12 @@ class Services:
             found["log"] = Log()
         return found
 
-    def say(self, message: Message) -> None:
-        """Tells people at once, with nothing kept: for when there is nowhere to keep it."""
-        from common.notify.port import NotTold
+    def say(self, message: Message, thread: str = "") -> None:
+        """Tells people at once, with nothing kept: for when there is nowhere to keep it. What this process said in a
+        thread before is brought up to date."""
+        from common.notify.direct import send_now
 
-        for name, channel in self.channels.items():
-            try:
-                channel.deliver(message, None)
-            except NotTold as error:
-                structlog.get_logger().warning("not_told", channel=name, detail=error.detail)
+        send_now(self.channels, message, thread=thread, handles=self._said)
 
     @cached_property
     def _hasty_engine(self) -> Engine:

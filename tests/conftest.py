@@ -13,4 +13,6 @@ pytest_plugins = [
     "tests.fixtures.api",
     "tests.fakes.cloud_run.fixtures",
     "tests.fakes.gemini.fixtures",
+    "tests.fakes.slack.fixtures",
+    "tests.fakes.smtp.fixtures",
 ]

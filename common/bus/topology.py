@@ -37,8 +37,9 @@ SUBSCRIPTIONS = (
     Subscription("sight-answers-answer", ANSWERS, "answer", ack_deadline=120),
     Subscription("sight-results-summary", RESULTS, "summary", ack_deadline=540),
     Subscription("sight-alerts-rollback", ALERTS, "rollback", ack_deadline=120, max_attempts=100, max_backoff=30.0),
-    Subscription("sight-notifications-notify", NOTIFICATIONS, "notify", max_attempts=100, max_backoff=300.0),
+    Subscription("sight-releases-rollout", RELEASES, "rollout", ack_deadline=600, max_attempts=100),
+    Subscription("sight-notifications-notify", NOTIFICATIONS, "notify", ack_deadline=120),
     Subscription("sight-dead-letters-record", DEAD_LETTERS, "dead_letter", dead_letter_topic=None),
 )
 
-TOPICS = (COMMANDS, JOBS, PERSONAS, ANSWERS, RESULTS, EVENTS, ALERTS, NOTIFICATIONS, DEAD_LETTERS)
+TOPICS = (COMMANDS, JOBS, PERSONAS, ANSWERS, RESULTS, EVENTS, ALERTS, RELEASES, NOTIFICATIONS, DEAD_LETTERS)

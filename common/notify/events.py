@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from common.bus.port import Message
 from common.ids import new_id
 
 
@@ -22,3 +24,9 @@ class NotificationRequested(BaseModel):
 
 NOTIFICATION: TypeAdapter[NotificationRequested] = TypeAdapter(NotificationRequested)
 """Reads the event from its JSON."""
+
+
+def requests(notifications: Iterable[UUID]) -> list[Message]:
+    """The messages of the topic sight-notifications that ask for these."""
+    events = (NotificationRequested(notification_id=id_) for id_ in notifications)
+    return [Message(event.model_dump_json().encode(), {"type": event.type}) for event in events]

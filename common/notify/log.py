@@ -1,10 +1,10 @@
-"""Where no channel is set: the log, so that nothing pretends to have reached anybody."""
+"""Where no channel is set up: the log, so that nothing pretends to have reached anybody."""
 
 from __future__ import annotations
 
 import structlog
 
-from common.notify.models import Message
+from common.notify.port import Telling
 
 log = structlog.get_logger()
 
@@ -12,7 +12,9 @@ log = structlog.get_logger()
 class Log:
     """Writes each message as a warning."""
 
-    def deliver(self, message: Message, _handle: str | None) -> str:
+    def deliver(self, telling: Telling) -> str:
         """Logs the message."""
-        log.warning("notification", title=message.title, status=message.status, text=message.text)
+        message = telling.message
+        facts = dict(message.facts)
+        log.warning("nobody_told", title=message.title, status=message.status, text=message.text, facts=facts)
         return "log"

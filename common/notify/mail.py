@@ -1,5 +1,7 @@
-"""E-mail over SMTP, by the standard library: a mail when something begins and one when it takes another turn, in one
-thread. Every provider takes SMTP, and an API of one of them would bind the on-call engineer to it."""
+"""E-mail over SMTP, by the standard library: a mail when something begins and one when it ends, in one thread.
+
+Every provider takes SMTP, needs no library for it, and none of them has to be chosen here.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +9,65 @@ import smtplib
 import ssl
 from collections.abc import Sequence
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate, make_msgid, parseaddr
 from urllib.parse import unquote, urlsplit
 
+import structlog
+
 from common.notify.models import Message
-from common.notify.port import NotTold
+from common.notify.port import NotTold, Telling
 
 CALL_SECONDS = 10.0
+MAX_SUBJECT = 150
+ENDS = frozenset({"done", "trouble"})
+"""The turns that are worth another mail; what goes on in between is for who looks at Slack or the timeline."""
+
+THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+
+log = structlog.get_logger()
 
 
 class Mail:
-    """Mails to the same people. `url` is `smtp://user:password@host:587` (with STARTTLS where the server offers it;
-    a password is never sent without), or `smtps://...:465`."""
+    """Mails to the same people. `url` is `smtp://user:password@host:587`, which is encrypted by STARTTLS or not used
+    at all (unless it is this machine's own server), or `smtps://user:password@host:465`."""
 
     def __init__(self, url: str, *, sender: str, recipients: Sequence[str]) -> None:
         self._url = urlsplit(url)
         self._sender = sender
         self._recipients = list(recipients)
 
-    def deliver(self, message: Message, handle: str | None) -> str:
-        """Mails the message, unless the thread's last mail had the same status. The handle is `status <message id>`."""
-        status, _, first = (handle or "").partition(" ")
-        if status == message.status and first:
+    def deliver(self, telling: Telling) -> str:
+        """Mails the message, or only remembers it where the thread's last mail said as much. The handle is
+        `status <id of the thread's first mail>`."""
+        status, _, first = (telling.handle or "").partition(" ")
+        if first and (telling.message.status == status or telling.message.status not in ENDS):
             return f"{status} {first}"
+        mail = self._mail(telling, first)
+        try:
+            with self._server() as server:
+                refused = server.send_message(mail)
+        except (OSError, smtplib.SMTPException) as error:
+            raise NotTold(f"the mail server did not take the mail: {_said(error)}") from error
+        if refused:
+            log.warning("recipients_refused", count=len(refused), title=telling.message.title)
+        return f"{telling.message.status} {first or mail['Message-ID']}"
+
+    def _mail(self, telling: Telling, first: str) -> EmailMessage:
+        domain = parseaddr(self._sender)[1].rpartition("@")[2] or "localhost"
+        title = " ".join(telling.message.title.split())
         mail = EmailMessage()
-        mail["Subject"] = f"[Sight] {message.title}".replace("\n", " ").replace("\r", " ")
+        mail["Subject"] = f"[Sight] {title}"[:MAX_SUBJECT]
         mail["From"] = self._sender
         mail["To"] = ", ".join(self._recipients)
         mail["Date"] = formatdate()
-        mail["Message-ID"] = make_msgid(domain=self._sender.rpartition("@")[2] or None)
+        # The same each time it is tried, so that a mail sent twice is recognised as one.
+        known = f"<{telling.key}.{telling.version}@{domain}>"
+        mail["Message-ID"] = known if telling.key else make_msgid(domain=domain)
+        mail["Auto-Submitted"] = "auto-generated"
         if first:
             mail["In-Reply-To"] = mail["References"] = first
-        mail.set_content(body(message))
-        try:
-            with self._server() as server:
-                server.send_message(mail)
-        except (OSError, smtplib.SMTPException) as error:
-            raise NotTold(f"the mail server did not take the mail: {type(error).__name__}") from error
-        return f"{message.status} {first or mail['Message-ID']}"
+        mail.set_content(body(telling.message))
+        return mail
 
     def _server(self) -> smtplib.SMTP:
         host, context = self._url.hostname or "localhost", ssl.create_default_context()
@@ -52,23 +75,41 @@ class Mail:
             server: smtplib.SMTP = smtplib.SMTP_SSL(host, self._url.port or 465, timeout=CALL_SECONDS, context=context)
         else:
             server = smtplib.SMTP(host, self._url.port or 587, timeout=CALL_SECONDS)
-            server.ehlo()
-            if server.has_extn("starttls"):
-                server.starttls(context=context)
+        try:
+            if self._url.scheme != "smtps":
                 server.ehlo()
-            elif self._url.password:
-                server.close()
-                raise smtplib.SMTPNotSupportedError("a password is not sent without STARTTLS")
-        if self._url.username:
-            server.login(unquote(self._url.username), unquote(self._url.password or ""))
+                if server.has_extn("starttls") or host not in THIS_MACHINE:
+                    server.starttls(context=context)  # raises where it is not offered
+            if self._url.username:
+                server.login(unquote(self._url.username), unquote(self._url.password or ""))
+        except BaseException:
+            server.close()
+            raise
         return server
 
 
 def body(message: Message) -> str:
     """The message as plain text."""
-    parts = [message.text]
-    parts.append("\n".join(f"{name}: {value}" for name, value in message.facts))
-    parts.append("\n".join(message.lines))
-    parts.append("\n".join(f"    {command}" for command in message.commands))
-    parts.append(message.url)
+    parts = (
+        message.text,
+        "\n".join(f"{name}: {value}" for name, value in message.facts),
+        "\n".join(message.lines),
+        "\n".join(f"    {command}" for command in message.commands),
+        message.url,
+    )
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _said(error: Exception) -> str:
+    """What the server said, or how it went wrong."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return f"all {len(error.recipients)} recipients were refused"
+    if isinstance(error, smtplib.SMTPResponseException):
+        text = error.smtp_error
+        words = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+        return f"{error.smtp_code} {' '.join(words.split())[:200]}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return "it offers no STARTTLS, and a mail is not sent in the open"
+    return type(error).__name__

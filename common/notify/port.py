@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from common.errors import Unavailable
@@ -14,10 +15,22 @@ class NotTold(Unavailable):
     code = "not_told"
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One attempt to tell something. `handle` is that of the thread's earlier message, which this one brings up to
+    date. By `key` and `version` a channel recognises a message where it can; `doubtful` says that an earlier attempt
+    may have told it without living to keep the handle."""
+
+    message: Message
+    handle: str | None = None
+    key: str = ""
+    version: int = 1
+    doubtful: bool = False
+
+
 class Channel(Protocol):
     """One way to reach people."""
 
-    def deliver(self, message: Message, handle: str | None, /) -> str:
-        """Tells people and returns a handle of the message. `handle` is that of the thread's earlier message, which
-        this one brings up to date. Raises `NotTold`."""
+    def deliver(self, telling: Telling, /) -> str:
+        """Tells people and returns a handle of the message. Raises `NotTold`."""
         ...

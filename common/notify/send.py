@@ -1,117 +1,117 @@
-"""Sends notifications: at least once, one sender at a time, until there is nothing new to tell."""
+"""Sends notifications: at least once, one sender at a time, until there is nothing new to tell.
+
+The row decides when: what fails is due again after a while, and is asked for then. Where the request gets lost, the
+maintenance sweep asks.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
 
 from common.bus.port import BusUnavailable
-from common.bus.port import Message as BusMessage
 from common.bus.topology import NOTIFICATIONS
 from common.database.engine import autocommit
-from common.errors import Unavailable
-from common.notify.events import NotificationRequested
-from common.notify.models import Message
-from common.notify.port import Channel, NotTold
+from common.notify import store
+from common.notify.events import requests
+from common.notify.port import NotTold, Telling
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from common.bus.port import Bus
+    from common.notify.port import Channel
 
-LEASE_SECONDS = 30.0
-OVERDUE_SECONDS = 60.0
-LONGEST_BACKOFF_SECONDS = 300.0
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 300.0
+LONGEST_ASKED_SECONDS = 3600.0
+EARLY_SECONDS = 0.25
+"""A request that comes before its notification is due is in vain, so it is sent to come a little later."""
+
+OVERDUE_SECONDS = 10.0
 LIMIT = 200
 
 log = structlog.get_logger()
 
 
-class NotYet(Unavailable):
-    """Another sender is at it, or the channel asked to wait."""
-
-    code = "not_yet"
-
-
-_CLAIM = text("""
-UPDATE notifications SET due_at = now() + make_interval(secs => :lease), attempts = attempts + 1
-WHERE id = :id AND sent_version < version AND due_at <= now()
-RETURNING channel, thread, message, version, external_id, attempts
-""")
-
-_SENT = text("""
-UPDATE notifications
-SET sent_version = greatest(sent_version, :version), external_id = :handle, error = '', due_at = now()
-WHERE id = :id
-""")
-
-_FAILED = text("""
-UPDATE notifications SET error = :error, due_at = now() + make_interval(secs => :wait) WHERE id = :id
-""")
+def send(engine: Engine, bus: Bus, channels: Mapping[str, Channel], notification_id: UUID) -> None:
+    """Tells people what a notification has to tell, until there is nothing new. It never gives up: what a channel does
+    not take is tried again, after 1 s, 2 s and so on up to 5 minutes, or when the channel says."""
+    with structlog.contextvars.bound_contextvars(notification_id=str(notification_id)):
+        while _send_newest(engine, bus, channels, notification_id):
+            pass
 
 
-def send(engine: Engine, channels: Mapping[str, Channel], notification_id: UUID) -> None:
-    """Tells people what a notification has to tell, if it has. Raises `NotTold` or `NotYet` when it has to be asked
-    for again."""
+def _send_newest(engine: Engine, bus: Bus, channels: Mapping[str, Channel], notification_id: UUID) -> bool:
+    """Sends once and returns whether there is more to tell."""
     with autocommit(engine) as connection:
-        row = connection.execute(_CLAIM, {"id": notification_id, "lease": LEASE_SECONDS}).one_or_none()
-        if row is None:
-            _check_told(connection.execute(_UNSENT, {"id": notification_id}).scalar_one_or_none())
-            return
-    channel = channels.get(row.channel)
+        held = store.hold(connection, notification_id)
+    if held is None:
+        return False
     try:
+        channel = channels.get(held.channel)
         if channel is None:
-            raise NotTold(f"the channel {row.channel} is not set up any more")
-        handle = channel.deliver(Message.from_json(row.message), row.external_id)
+            raise NotTold(f"the channel {held.channel} is not set up any more")
+        external_id = channel.deliver(
+            Telling(
+                held.message,
+                held.external_id,
+                key=str(held.id),
+                version=held.version,
+                doubtful=held.attempts > 1 and held.external_id is None,
+            )
+        )
     except NotTold as error:
-        longest = min(LONGEST_BACKOFF_SECONDS, 2.0**row.attempts)
-        wait = error.retry_after if error.retry_after is not None else random.uniform(longest / 2, longest)
-        with autocommit(engine) as connection:
-            connection.execute(_FAILED, {"id": notification_id, "error": error.detail, "wait": wait})
-        log.warning("not_told", channel=row.channel, thread=row.thread, detail=error.detail, attempts=row.attempts)
-        raise
+        log.warning("not_told", channel=held.channel, title=held.message.title, detail=error.detail)
+        _try_later(engine, bus, held, error.detail, error.retry_after)
+        return False
+    except Exception as error:
+        log.exception("telling_failed", channel=held.channel, title=held.message.title)
+        _try_later(engine, bus, held, f"unexpected: {type(error).__name__}", None)
+        return False
     with autocommit(engine) as connection:
-        connection.execute(_SENT, {"id": notification_id, "version": row.version, "handle": handle})
+        more = store.sent(connection, held, external_id)
+    if more is None:
+        log.warning("lease_lost", channel=held.channel, title=held.message.title)
+    return bool(more)
 
 
-_UNSENT = text("SELECT sent_version < version FROM notifications WHERE id = :id")
+def _try_later(engine: Engine, bus: Bus, held: store.Held, error: str, retry_after: float | None) -> None:
+    wait = pause(held.attempts, retry_after)
+    with autocommit(engine) as connection:
+        store.failed(connection, held, error, wait)
+    _ask(bus, [held.id], delay=wait + EARLY_SECONDS)
 
 
-def _check_told(unsent: bool | None) -> None:
-    if unsent:
-        raise NotYet("another sender is at it, or the channel asked to wait")
+def pause(attempts: int, retry_after: float | None = None) -> float:
+    """How many seconds to wait after so many attempts: what the channel asks for, else a doubling with jitter."""
+    if retry_after is not None:
+        return min(LONGEST_ASKED_SECONDS, retry_after)
+    longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(attempts, 10))
+    return random.uniform(longest / 2, longest)
 
 
 def send_overdue(engine: Engine, bus: Bus) -> int:
-    """Asks again for notifications that nobody has sent for a while, and returns how many. Raises `BusUnavailable`."""
+    """Asks for notifications that nobody sends although they are due, and returns how many. Raises `BusUnavailable`."""
     with autocommit(engine) as connection:
-        rows = connection.execute(
-            text("""
-                SELECT id FROM notifications
-                WHERE sent_version < version AND due_at < now() - make_interval(secs => :age)
-                ORDER BY due_at LIMIT :limit
-            """),
-            {"age": OVERDUE_SECONDS, "limit": LIMIT},
-        ).all()
-    publish(bus, [row.id for row in rows])
-    return len(rows)
+        found = store.overdue(connection, OVERDUE_SECONDS, LIMIT)
+    if found:
+        bus.publish(NOTIFICATIONS, requests(found))
+    return len(found)
 
 
-def publish(bus: Bus, notifications: list[UUID]) -> None:
-    """Has notifications sent. Raises `BusUnavailable`."""
-    events = [NotificationRequested(notification_id=id_) for id_ in notifications]
-    if events:
-        bus.publish(NOTIFICATIONS, [BusMessage(e.model_dump_json().encode(), {"type": e.type}) for e in events])
+def offer(bus: Bus, notifications: Sequence[UUID]) -> None:
+    """Has notifications sent; when the bus is down the maintenance sweep does."""
+    if notifications:
+        _ask(bus, notifications)
 
 
-def offer(bus: Bus, notifications: list[UUID]) -> None:
-    """Has notifications sent, by the maintenance sweep when the bus is down."""
+def _ask(bus: Bus, notifications: Sequence[UUID], *, delay: float = 0.0) -> None:
     try:
-        publish(bus, notifications)
+        bus.publish(NOTIFICATIONS, requests(notifications), delay=delay)
     except BusUnavailable as error:
         log.warning("bus_unavailable", detail=error.detail, waiting=len(notifications))

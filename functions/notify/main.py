@@ -18,4 +18,5 @@ def notify(request: Request) -> tuple[str, int]:
 
 
 def _handle(event: NotificationRequested) -> None:
-    send(services().engine, services().channels, event.notification_id)
+    s = services()
+    send(s.engine, s.bus, s.channels, event.notification_id)

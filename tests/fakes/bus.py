@@ -10,9 +10,10 @@ from common.bus.port import BusUnavailable, Message
 
 @dataclass
 class ListBus:
-    """Keeps (topic, message) in the order of publication; `broken` makes it refuse."""
+    """Keeps (topic, message) in the order of publication, and the delay of each batch; `broken` makes it refuse."""
 
     published: list[tuple[str, Message]] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
     broken: bool = False
 
     def publish(self, topic: str, messages: Sequence[Message], *, delay: float = 0.0) -> list[str]:
@@ -20,6 +21,7 @@ class ListBus:
         if self.broken:
             raise BusUnavailable("the bus is down")
         start = len(self.published)
+        self.delays.append(delay)
         self.published += [(topic, message) for message in messages]
         return [str(start + n) for n in range(len(messages))]
 
