@@ -68,7 +68,11 @@ class Policy:
     step_seconds: float = 300.0
     failed_health_checks: int = 3
     max_holds: int = 12
-    """So many looks in a row that saw too few requests before a human is asked."""
+    """So many looks in a row that could not judge before a human is asked."""
+    smoke_paths: tuple[str, ...] = ("/health", "/startup", "/docs")
+    """What a new revision has to answer before it gets traffic; add `/` where it serves the frontend."""
+    smoke_job: bool = True
+    """Whether it has to make a panel of two as well."""
 
 
 @dataclass(frozen=True, slots=True)

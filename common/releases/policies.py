@@ -32,8 +32,9 @@ def _checked(path: str, known: Mapping[str, Any], name: str, value: Any) -> Any:
         raise ValueError(f"{path} is no setting of a policy; there are {', '.join(known)}")
     default = known[name]
     if isinstance(default, tuple):
-        if not isinstance(value, list) or not all(type(each) is int for each in value):
-            raise ValueError(f"{path} must be a list of whole numbers")
+        kind, called = (int, "whole numbers") if isinstance(default[0], int) else (str, "paths")
+        if not isinstance(value, list) or not all(type(each) is kind for each in value):
+            raise ValueError(f"{path} must be a list of {called}")
         return tuple(value)
     if isinstance(default, bool):
         if not isinstance(value, bool):

@@ -194,6 +194,19 @@ def mark_promoted(connection: Connection, service: str, region: str, revision: s
     )
 
 
+def on_its_way(connection: Connection, service: str, region: str) -> bool:
+    """Whether a release of the service is on its way."""
+    return bool(
+        connection.execute(
+            text("""
+                SELECT EXISTS (SELECT 1 FROM releases WHERE service = :service AND region = :region
+                               AND state IN ('smoke', 'walking', 'waiting'))
+            """),
+            {"service": service, "region": region},
+        ).scalar_one()
+    )
+
+
 def add_line(
     connection: Connection,
     service: str,
