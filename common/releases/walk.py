@@ -221,9 +221,9 @@ class Walk:
 
     def _end(self, connection: Connection, row: Any, state: str, reason: str) -> None:
         with connection.begin():
-            walk_store.step(connection, row.id, state=state, reason=reason, due_seconds=None)
             if state == "promoted":
                 store.mark_promoted(connection, row.service, row.region, row.revision, reason)
+            walk_store.step(connection, row.id, state=state, reason=reason, due_seconds=None)
             told = self._line(connection, row, state, reason)
         send.offer(self.bus, told)
 
