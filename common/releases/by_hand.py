@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from common.errors import Conflict, InvalidInput
 from common.releases import traffic
 from common.releases.decision import successor
-from common.releases.models import STABLE_TAG, Alert, Decision
+from common.releases.models import ROLLBACK, ROLLOUT, STABLE_TAG, Alert, Decision
 from common.releases.record import record_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from common.cloud_run.port import Revision, Service, Target
+    from common.releases.ledger import Page
     from common.releases.models import History
     from common.releases.record import Record
     from common.releases.rollback import Rollback
@@ -34,8 +37,8 @@ def roll_back(
     Raises `InvalidInput` naming `to` when it is no revision to send anybody to (`force` allows one that failed
     before), `NothingToRollBackTo`, and what `CloudRun` raises.
     """
-    found = rollback.cloud_run.service(service, region)
-    with rollback.ledger.opened(service, region, datetime.now(UTC)) as page:
+    with _opened(rollback, service, region, by) as page:
+        found = rollback.cloud_run.service(service, region)
         history = traffic.remembered(found, page.history)
         source = next((revision for revision in found.revisions if revision.name in found.serving), None)
         if source is None:
@@ -54,13 +57,19 @@ def promote(
     rollback: Rollback, service: str, region: str, *, revision: str, reason: str, by: str, force: bool = False
 ) -> Record:
     """Sends all the traffic to a revision and returns the record of it. Raises as `roll_back` does."""
-    found = rollback.cloud_run.service(service, region)
-    with rollback.ledger.opened(service, region, datetime.now(UTC)) as page:
+    with _opened(rollback, service, region, by) as page:
+        found = rollback.cloud_run.service(service, region)
         history = traffic.remembered(found, page.history)
         target = _named(found, revision, history, force, field="revision")
         stable = found.tagged(STABLE_TAG)
         wanted: list[Target] = traffic.promoted(found, target.name, stable.revision if stable else None)
         return rollback.move(page, _record(service, region, reason, by, None, target.name), found.traffic, wanted)
+
+
+def _opened(rollback: Rollback, service: str, region: str, by: str) -> AbstractContextManager[Page]:
+    if by in (ROLLBACK, ROLLOUT):
+        raise InvalidInput.of("by", f"{by} is what automation is called")
+    return rollback.ledger.opened(service, region, datetime.now(UTC))
 
 
 def _named(service: Service, name: str, history: History, force: bool, *, field: str = "to") -> Revision:

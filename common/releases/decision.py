@@ -9,8 +9,6 @@ from common.releases.alerts import VERSION
 from common.releases.models import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from common.cloud_run.port import Revision, Service
     from common.releases.models import Alert, Evidence, History, Policy
 
@@ -35,6 +33,10 @@ def decide(
     source = accused(alert, service)
     if source is None or source.name not in service.serving:
         return _not_serving(alert, source, history)
+    last = max(history.rolled_back_at, default=None)
+    if alert.revision is None and alert.started_at is not None and last is not None and alert.started_at <= last:
+        reason = f"it began before the last rollback, which was {_ago(now - last)}, and names no revision"
+        return Decision("none", "already_rolled_back", reason)
     return _about(source, alert, service, history, evidence, policy, now)
 
 
@@ -46,21 +48,14 @@ def accused(alert: Alert, service: Service) -> Revision | None:
 
 
 def successor(source: Revision, service: Service, history: History) -> Revision | None:
-    """The revision to send the traffic back to, None where there is none to trust.
-
-    Without a memory of what was promoted, any older revision that is ready and not known to have failed will do:
-    the alternative is to leave users with the one at fault.
-    """
-    return next(_candidates(source, service, history), None)
-
-
-def _candidates(source: Revision, service: Service, history: History) -> Iterator[Revision]:
-    anything = not history.known and not any(name in history.promoted for name in service.by_name)
+    """The newest revision that is older than `source`, is ready, was promoted before and never failed; None where
+    there is none. One that was never promoted has proved nothing, however good it looks."""
     for revision in service.revisions:
         older = (revision.created_at, revision.name) < (source.created_at, source.name)
-        trusted = revision.name not in history.failed and (anything or revision.name in history.promoted)
-        if older and revision.ready and trusted:
-            yield revision
+        proved = revision.name in history.promoted and revision.name not in history.failed
+        if older and revision.ready and proved:
+            return revision
+    return None
 
 
 def _not_ours(alert: Alert, history: History, policy: Policy | None) -> Decision | None:

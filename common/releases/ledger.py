@@ -9,19 +9,19 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
 from common.bus.port import Message as BusMessage
-from common.bus.topology import NOTIFICATIONS, RELEASES
+from common.bus.topology import RELEASES
 from common.errors import SightError, Unavailable
-from common.releases.models import History
+from common.releases.models import ROLLBACK, History
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,17 +32,22 @@ if TYPE_CHECKING:
     from common.notify.models import Message
     from common.releases.record import Record
 
-DATABASE_SECONDS = 2.5
-"""How long Postgres may take to answer at first before it counts as away."""
+DATABASE_SECONDS = 2.0
+"""How long Postgres may take to let somebody in before it counts as away."""
 
 LOCK_SECONDS = 20.0
 LOCK_PAUSE_SECONDS = 0.02
+AT_ONCE = 4
+"""Pages that one process has open at once, each with a connection of its own."""
+
+RECORDED = "sight.release.recorded.v1"
+"""The event that brings a record which Postgres did not take."""
 
 log = structlog.get_logger()
 
 
 class Busy(Unavailable):
-    """Another instance acts on the service right now."""
+    """Another alert on the service is being answered right now."""
 
     code = "service_busy"
 
@@ -55,140 +60,187 @@ class RecordWaiting(Unavailable):
 
 @dataclass
 class Ledger:
-    """What keeping records needs. `say` tells people at once and directly, where nothing else would."""
+    """What keeping records needs. `say` tells people at once and directly, where nothing else would: a message and
+    the thread it is of."""
 
     engine: Callable[[], Engine]
     bus: Callable[[], Bus]
-    say: Callable[[Message], None]
+    say: Callable[[Message, str], None]
     channels: Sequence[str]
-    _unwritten: list[Record] = field(default_factory=list)
+    _memory: dict[UUID, Record] = field(default_factory=dict)
+    """What Postgres did not take, until it does."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
+    _slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
 
     @contextmanager
-    def opened(self, service: str, region: str, now: datetime) -> Iterator[Page]:
+    def opened(self, service: str, region: str, now: datetime, *, incident_id: str = "") -> Iterator[Page]:
         """The page of a service, while nobody else has it; without that promise where Postgres is away.
 
         Raises `Busy` when somebody else keeps it, and at its end `RecordWaiting` when it could not be kept.
         """
-        page = self._open(service, region, now)
+        if not self._slots.acquire(timeout=LOCK_SECONDS):
+            raise Busy("too many alerts at once", retry_after=5)
         try:
-            yield page
+            page = self._open(service, region, now, incident_id)
+            try:
+                yield page
+            finally:
+                page.close(service, region)
+                if page.unwritten is not None:
+                    self._hand_over(page.unwritten)
         finally:
-            page.close(service, region)
-        if page.unwritten is not None:
-            self._hand_over(page.unwritten)
+            self._slots.release()
 
-    def _open(self, service: str, region: str, now: datetime) -> Page:
-        # In a thread of its own, since a Postgres that hangs lets no timeout of ours pass.
-        with_limit = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        try:
-            opening = with_limit.submit(self._connect)
-            connection = opening.result(DATABASE_SECONDS)
-        except Late:
-            log.warning("ledger_away", error="timeout")
-            return Page(self, None, History(known=False))
-        except Exception as error:
-            log.warning("ledger_away", error=type(error).__name__)
-            return Page(self, None, History(known=False))
-        finally:
-            with_limit.shutdown(wait=False)
-        return self._locked(connection, service, region, now)
-
-    def _connect(self) -> Connection:
+    def history(self, service: str, region: str, now: datetime) -> History:
+        """What is known of a service right now, for looking only."""
         from common.releases import store
 
-        connection = self.engine().connect()
-        with connection.begin():
-            store.ping(connection)
-        with self._guard:
-            late, self._unwritten = self._unwritten, []
-        for number, record in enumerate(late):
-            try:
-                with connection.begin():
-                    told = store.write(connection, record, self.channels)
-            except Exception:
-                with self._guard:
-                    self._unwritten += late[number:]
-                raise
-            self.announce(told)
-        return connection
+        connection = self._within_limit()
+        if connection is None:
+            return self._remembered(service, region)
+        try:
+            with connection, connection.begin():
+                return store.history(connection, service, region, now)
+        except Exception as error:
+            _away(error)
+            return self._remembered(service, region)
 
-    def _locked(self, connection: Connection, service: str, region: str, now: datetime) -> Page:
+    def _open(self, service: str, region: str, now: datetime, incident_id: str) -> Page:
+        connection = self._within_limit()
+        if connection is None:
+            return Page(self, None, self._remembered(service, region))
         from common.releases import store
 
         deadline = time.monotonic() + LOCK_SECONDS
+        waited = False
         try:
+            self._write_late(connection)
             while True:
                 with connection.begin():
                     if store.try_lock(connection, service, region):
-                        return Page(self, connection, store.history(connection, service, region, now))
+                        history = store.history(connection, service, region, now, incident_id=incident_id)
+                        return Page(self, connection, history, waited=waited)
                 if time.monotonic() > deadline:
-                    raise Busy(f"another instance acts on {service}", retry_after=5)
+                    raise Busy(f"another alert on {service} is being answered", retry_after=5)
+                waited = True
                 time.sleep(LOCK_PAUSE_SECONDS)
         except SightError:
             connection.close()
             raise
         except Exception as error:
-            log.warning("ledger_away", error=type(error).__name__)
-            connection.invalidate()
-            connection.close()
-            return Page(self, None, History(known=False))
+            _away(error)
+            _drop(connection)
+            return Page(self, None, self._remembered(service, region))
+
+    def _within_limit(self) -> Connection | None:
+        from common.releases import store
+
+        # In a thread of its own: no timeout of a driver's covers all there is to do before the first answer. What
+        # has to be imported is no matter of Postgres.
+        engine = self.engine()
+        with_limit = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        opening = with_limit.submit(store.enter, engine)
+        try:
+            return opening.result(DATABASE_SECONDS)
+        except Late as error:
+            opening.add_done_callback(_close_late)
+            _away(error)
+        except Exception as error:
+            _away(error)
+        finally:
+            with_limit.shutdown(wait=False)
+        return None
+
+    def _write_late(self, connection: Connection) -> None:
+        from common.releases import store
+
+        with self._guard:
+            waiting = dict(self._memory)
+        for key, record in waiting.items():
+            told: list[UUID] = []
+            try:
+                with connection.begin():
+                    told = store.write(connection, record, self.channels)
+            except Exception:
+                if connection.invalidated:
+                    raise
+                log.exception("record_refused", record=record.as_json())  # it would be refused for ever
+            with self._guard:
+                if self._memory.get(key) is record:
+                    del self._memory[key]
+            self.announce(told)
 
     def announce(self, notifications: Sequence[UUID]) -> None:
         """Has notifications sent; where the bus is away, the maintenance sweep will."""
         if not notifications:
             return
-        messages = [
-            BusMessage(
-                json.dumps({"type": "sight.notification.requested.v1", "notification_id": str(id_)}).encode(),
-                {"type": "sight.notification.requested.v1"},
-            )
-            for id_ in notifications
-        ]
+        from common.notify.send import offer
+
         try:
-            self.bus().publish(NOTIFICATIONS, messages)
-        except SightError as error:
-            log.warning("bus_unavailable", detail=error.detail, waiting=len(messages))
+            offer(self.bus(), list(notifications))
+        except Exception as error:
+            log.warning("bus_unavailable", error=type(error).__name__, waiting=len(notifications))
+
+    def kept(self, record: Record) -> Record | None:
+        """What this process remembers of the same incident."""
+        with self._guard:
+            return self._memory.get(record.id)
+
+    def _remembered(self, service: str, region: str) -> History:
+        """What this process itself did while Postgres was away."""
+        with self._guard:
+            ours = [each for each in self._memory.values() if (each.service, each.region) == (service, region)]
+        acted = [each for each in ours if each.change is not None]
+        by_hand = [each.shifted_at for each in acted if each.actor != ROLLBACK]
+        return History(
+            known=False,
+            failed=frozenset(each.source for each in acted if each.source),
+            acted_on=frozenset(each.incident_id for each in acted),
+            rolled_back_at=tuple(each.shifted_at for each in acted if each.actor == ROLLBACK),
+            moved_by_hand_at=max(by_hand, default=None),
+        )
 
     def _hand_over(self, record: Record) -> None:
+        with self._guard:
+            known = self._memory.get(record.id)
+            self._memory[record.id] = record
         message = record.message()
-        if message is not None:
+        if message is not None and (known is None or known.message() != message):
             try:
-                self.say(message)
+                self.say(message, record.thread)
             except Exception as error:
                 log.warning("not_said", error=type(error).__name__, title=message.title)
-        event = {"type": "sight.release.recorded.v1", "record": record.as_json()}
+        event = {"type": RECORDED, "record": record.as_json()}
         try:
-            self.bus().publish(RELEASES, [BusMessage(json.dumps(event).encode(), {"type": str(event["type"])})])
+            self.bus().publish(RELEASES, [BusMessage(json.dumps(event).encode(), {"type": RECORDED})])
         except Exception as error:
             log.warning("record_in_memory", error=type(error).__name__)
-            with self._guard:
-                self._unwritten.append(record)
             raise RecordWaiting("neither the database nor the bus took the record; it waits in memory") from error
 
 
 @dataclass
 class Page:
-    """What is known of one service, and where its record is written. `unwritten` is what Postgres did not take."""
+    """What is known of one service, and where its record is written. `waited` says that somebody else had it before,
+    `unwritten` is what Postgres did not take."""
 
     ledger: Ledger
     connection: Connection | None
     history: History
+    waited: bool = False
     unwritten: Record | None = None
+    _to_announce: dict[UUID, None] = field(default_factory=dict)
 
     def earlier(self, record: Record) -> Record | None:
         """What is written of the same incident already."""
-        if self.connection is None:
-            return None
-        from common.releases import store
+        if self.connection is not None:
+            from common.releases import store
 
-        try:
-            with self.connection.begin():
-                return store.load(self.connection, record)
-        except Exception as error:
-            log.warning("ledger_away", error=type(error).__name__)
-            self._lose()
-            return None
+            try:
+                with self.connection.begin():
+                    return store.load(self.connection, record)
+            except Exception as error:
+                self._lose(error)
+        return self.ledger.kept(record)
 
     def write(self, record: Record) -> None:
         """Writes the record, or keeps it for when there is somewhere to."""
@@ -199,32 +251,45 @@ class Page:
                 with self.connection.begin():
                     told = store.write(self.connection, record, self.ledger.channels)
             except Exception as error:
-                log.warning("ledger_away", error=type(error).__name__)
-                self._lose()
+                self._lose(error)
             else:
-                self.ledger.announce(told)
+                self._to_announce |= dict.fromkeys(told)
                 return
         self.unwritten = record
 
     def close(self, service: str, region: str) -> None:
-        """Gives the page to whoever waits for it."""
-        if self.connection is None:
-            return
-        from common.releases import store
+        """Gives the page to whoever waits for it, and has people told: nobody waited for the bus until now."""
+        if self.connection is not None:
+            from common.releases import store
 
-        try:
-            with self.connection.begin():
-                store.unlock(self.connection, service, region)
-            self.connection.close()
-        except Exception as error:
-            log.warning("ledger_away", error=type(error).__name__)
-            self._lose()
+            try:
+                with self.connection.begin():
+                    store.unlock(self.connection, service, region)
+                self.connection.close()
+            except Exception as error:
+                self._lose(error)
+        self.ledger.announce(list(self._to_announce))
 
-    def _lose(self) -> None:
+    def _lose(self, error: Exception) -> None:
+        _away(error)
         assert self.connection is not None
-        try:
-            self.connection.invalidate()
-            self.connection.close()
-        except Exception as error:
-            log.warning("ledger_away", error=type(error).__name__)
+        _drop(self.connection)
         self.connection = None
+        self.history = replace(self.history, known=False)
+
+
+def _away(error: BaseException) -> None:
+    log.warning("ledger_away", error=type(error).__name__, cause=type(error.__cause__).__name__)
+
+
+def _drop(connection: Connection) -> None:
+    try:
+        connection.invalidate()
+        connection.close()
+    except Exception as error:
+        _away(error)
+
+
+def _close_late(opening: Future[Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -9,6 +9,12 @@ from typing import Literal
 
 AlertKind = Literal["errors", "latency", "crashes", "health", "other"]
 
+ROLLBACK = "rollback"
+"""Who changes traffic when nobody asked for it but an alert."""
+
+ROLLOUT = "rollout"
+"""Who changes traffic while a release walks up."""
+
 STABLE_TAG = "stable"
 """Tags the revision promoted last, so that its own address answers and Cloud Run itself remembers it."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from common.cloud_run.port import Target
 from common.notify.models import Message, Status
+from common.releases.models import ROLLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ class Record:
     source: str | None = None
     target: str | None = None
     dry_run: bool = False
-    actor: str = "rollback"
+    actor: str = ROLLBACK
     """Who acts: `rollback`, or an engineer by name."""
 
     change: Change | None = None
@@ -73,6 +74,16 @@ class Record:
     def change_id(self) -> uuid.UUID:
         """The row of its change of traffic."""
         return uuid.uuid5(self.id, "change")
+
+    @property
+    def thread(self) -> str:
+        """The thread in which people are told of it."""
+        return f"incident/{self.id}"
+
+    @property
+    def shifted_at(self) -> datetime:
+        """When its change of traffic was asked for. Raises StopIteration where there was none."""
+        return next(line.at for line in self.lines if line.type == "shifting")
 
     def decided(self, decision: Decision) -> Record:
         """The record with a decision in it."""
@@ -113,7 +124,8 @@ class Record:
         """The record as what was written of the same incident goes on with it."""
         known = {(line.type, line.text) for line in earlier.lines}
         fresh = tuple(line for line in self.lines if (line.type, line.text) not in known)
-        return replace(earlier, state=self.state, lines=(*earlier.lines, *fresh))
+        state = "closed" if "closed" in (earlier.state, self.state) else self.state
+        return replace(earlier, state=state, lines=(*earlier.lines, *fresh))
 
     def with_line(self, type_: str, text: str) -> Record:
         """The record with one more line, unless it says so already."""
@@ -131,7 +143,7 @@ class Record:
         if rolled_back:
             state = self.change.state if self.change else "asked"
             status = {"asked": "working", "verified": "done", "failed": "trouble"}[state]  # type: ignore[assignment]
-            by = "" if self.actor == "rollback" else f" by {self.actor}"
+            by = "" if self.actor == ROLLBACK else f" by {self.actor}"
             done = "rolled back" if self.source else "all traffic sent"
             title = {
                 "asked": f"{self.service}: sending all traffic to {self.target}{by}",
@@ -210,12 +222,7 @@ class Record:
         )
 
 
-def _change_of(document: dict[str, Any]) -> Change:
-    before, after = targets_of(document["before"]), targets_of(document["after"])
-    return Change(before, after, document["state"], document["detail"])
-
-
-def record_of(alert: Alert, notification: dict[str, Any], *, actor: str = "rollback") -> Record:
+def record_of(alert: Alert, notification: dict[str, Any], *, actor: str = ROLLBACK) -> Record:
     """The record of an alert that has just come, or of what an engineer asks for."""
     record = Record(
         incident_id=alert.incident_id,
@@ -229,7 +236,7 @@ def record_of(alert: Alert, notification: dict[str, Any], *, actor: str = "rollb
         started_at=alert.started_at,
         actor=actor,
     )
-    if actor != "rollback":
+    if actor != ROLLBACK:
         return record.with_line("by_hand", f"{actor}: {alert.summary}")
     said = alert.summary or alert.condition or alert.policy or "an alert"
     return record.with_line("closed" if alert.state == "closed" else "alert", said)

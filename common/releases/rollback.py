@@ -19,20 +19,15 @@ from common.releases.models import Decision, Evidence
 from common.releases.record import record_of
 
 if TYPE_CHECKING:
-    from common.cloud_run.port import CloudRun, Service, Target
-    from common.monitoring.port import Monitoring
+    from common.cloud_run.port import CloudRun, Revision, Service, Target
+    from common.monitoring.port import Fared, Monitoring
     from common.releases.ledger import Ledger, Page
     from common.releases.models import Alert, History, Policy
     from common.releases.probe import Probe
     from common.releases.record import Record
 
 PATIENCE = timedelta(minutes=5)
-"""For so long after an incident began its evidence is asked for again where it cannot be had."""
-
-ACCOUNTS = ".gserviceaccount.com"
-"""How the names of service accounts end, by which pipelines and Sight itself act."""
-
-DEPLOYMENT = timedelta(minutes=1)
+"""For so long after an incident began what cannot be had is asked for again before a human is told of it."""
 
 log = structlog.get_logger()
 
@@ -61,13 +56,18 @@ class Rollback:
         record = record_of(alert, notification)
         with ThreadPoolExecutor(1, thread_name_prefix="service") as other:
             looking = other.submit(self._service, alert)
-            with self.ledger.opened(record.service, record.region, self.clock()) as page:
+            with self.ledger.opened(record.service, record.region, self.clock(), incident_id=alert.incident_id) as page:
                 earlier = page.earlier(record)
                 if earlier is not None:
                     record = record.after(earlier)
                     if earlier.change is not None and earlier.change.state == "asked":
                         return self._resume(page, record)
-                service = looking.result()
+                try:
+                    # While this one waited for another to be done, that one may have moved the traffic.
+                    service = self._service(alert) if page.waited else looking.result()
+                except CloudRunUnavailable as error:
+                    self._tell_of(error, page, record, alert)
+                    raise
                 decision = self._decide(alert, service, page.history)
                 if earlier is None or decision.action != "none":
                     record = record.decided(decision)
@@ -85,13 +85,20 @@ class Rollback:
     def rehearse(self, data: bytes) -> Decision:
         """The decision on an alert as if it came now for the first time, and nothing done about it."""
         alert, _ = alerts.read(data)
-        with self.ledger.opened(alert.service or "", alert.region or "", self.clock()) as page:
-            forgetful = replace(page.history, acted_on=page.history.acted_on - {alert.incident_id})
-            forgetful = replace(forgetful, closed=forgetful.closed - {alert.incident_id})
-        return replace(self._decide(alert, self._service(alert), forgetful), dry_run=True)
+        alert = replace(alert, state="open")
+        history = self.ledger.history(alert.service or "", alert.region or "", self.clock())
+        return replace(self._decide(alert, self._service(alert), history), dry_run=True)
+
+    def _tell_of(self, error: CloudRunUnavailable, page: Page, record: Record, alert: Alert) -> None:
+        if alert.started_at is None or self.clock() - alert.started_at > PATIENCE:
+            page.write(
+                record.decided(Decision("notify", "cloud_run_unavailable", f"{error.detail}: it is tried again"))
+            )
 
     def _service(self, alert: Alert) -> Service | None:
-        if alert.version != alerts.VERSION or alert.service is None or alert.region is None or not alert.opted_in:
+        """The service where something may be done about it; for all else it need not be looked at."""
+        to_judge = alert.version == alerts.VERSION and alert.state == "open" and alert.opted_in
+        if not to_judge or alert.service is None or alert.region is None or alert.service not in self.policies:
             return None
         try:
             return self.cloud_run.service(alert.service, alert.region)
@@ -102,7 +109,7 @@ class Rollback:
         policy = self.policies.get(alert.service or "")
         now = self.clock()
         if service is not None:
-            history = _with_hand(traffic.remembered(service, history), service)
+            history = traffic.remembered(service, history)
         # What has to be looked up is only looked up where all else is in favour.
         enough = Evidence(requests=policy.min_requests if policy else 0, others_fail_too=False)
         decision = decide(alert, service, history, enough, policy, now)
@@ -117,46 +124,82 @@ class Rollback:
         assert source is not None
         assert target is not None
         address = next((each.uri for each in service.statuses if each.revision == target.name and each.uri), None)
-        with ThreadPoolExecutor(1, thread_name_prefix="probe") as other:
-            probing = other.submit(self.probe, address) if address else None
-            requests = self._requests(alert, source.name, policy, now)
+        with ThreadPoolExecutor(2, thread_name_prefix="evidence") as others:
+            probing = others.submit(self.probe, address) if address else None
+            comparing = others.submit(self._fares_badly, alert, service, target, policy, now)
+            requests = self._requests(alert, service, source.name, policy, now)
             health = probing.result() if probing else None
+            suffers = comparing.result()
+        if health is not None and not health.up:
+            return Evidence(requests, others_fail_too=True, detail=health.detail)
+        if suffers:
+            return Evidence(requests, others_fail_too=True, detail=suffers)
         if health is None:
-            return Evidence(requests=requests)
-        return Evidence(requests, others_fail_too=not health.up, detail=health.detail)
+            return Evidence(requests)
+        return Evidence(requests, others_fail_too=False, detail=health.detail)
 
-    def _requests(self, alert: Alert, revision: str, policy: Policy, now: datetime) -> int | None:
-        assert alert.service is not None
-        assert alert.region is not None
+    def _fares_badly(self, alert: Alert, service: Service, target: Revision, policy: Policy, now: datetime) -> str:
+        """How the revision that would take over suffers from the same, where it has enough traffic to tell."""
+        if target.name not in service.serving or alert.kind not in ("errors", "latency"):
+            return ""
+        try:
+            fared = self._fared(service, target.name, policy, now)
+        except Unavailable:
+            return ""
+        if fared.requests < policy.min_requests:
+            return ""
+        if alert.kind == "errors" and fared.error_share is not None and fared.error_share > policy.error_share:
+            return f"{fared.error_share:.0%} of its own answers are errors"
+        if alert.kind == "latency" and fared.p95_ms is not None and fared.p95_ms > policy.p95_ms:
+            return f"its own 95th percentile is {fared.p95_ms:.0f} ms"
+        return ""
+
+    def _requests(self, alert: Alert, service: Service, revision: str, policy: Policy, now: datetime) -> int | None:
         if alert.kind not in FROM_USERS:
             return None
-        start = now - timedelta(seconds=policy.window_seconds)
         try:
-            return self.monitoring.fared(alert.service, alert.region, revision, start=start, end=now).requests
+            return self._fared(service, revision, policy, now).requests
         except Unavailable as error:
             if alert.started_at is not None and now - alert.started_at < PATIENCE:
                 raise EvidenceMissing(error.detail) from error
             return None
 
+    def _fared(self, service: Service, revision: str, policy: Policy, now: datetime) -> Fared:
+        start = now - timedelta(seconds=policy.window_seconds)
+        return self.monitoring.fared(service.name, service.region, revision, start=start, end=now)
+
     def move(self, page: Page, record: Record, before: Sequence[Target], after: Sequence[Target]) -> Record:
-        """Makes a change of traffic that was decided, written down before and after, and returns the record of it."""
+        """Makes a change of traffic that was decided, written down before and after, and returns the record of it.
+
+        Raises `CloudRunUnavailable` when it is not known whether the traffic moved: the record then says `asked`.
+        """
         record = record.asking(before, after)
         page.write(record)
-        return self._finish(page, record)
+        return self._make(page, record, after)
 
     def _resume(self, page: Page, begun: Record) -> Decision:
-        """Finishes what an instance that died had begun: the same change, whatever else would be decided now."""
-        self._finish(page, begun)
+        """Finishes what an instance that died had begun: the same change, whatever else would be decided now, unless
+        the world has moved on."""
+        assert begun.change is not None
+        assert begun.target is not None
+        found = self.cloud_run.service(begun.service, begun.region)
+        log.info("resumed", service=begun.service, target=begun.target)
+        if not found.reconciling and same_traffic(found.statuses, begun.change.after, found.latest_ready):
+            page.write(begun.verified())
+        elif traffic.same_shares(found.traffic, begun.change.after, found.latest_ready):
+            self._make(page, begun, begun.change.after)
+        elif begun.state == "closed":
+            page.write(begun.failed("the incident closed before the traffic was moved"))
+        elif traffic.same_shares(found.traffic, begun.change.before, found.latest_ready):
+            wanted = traffic.back_to(found, begun.target, begun.source) if begun.source else begun.change.after
+            self._make(page, begun, wanted)
+        else:
+            page.write(begun.failed("somebody else moved the traffic meanwhile: it is left to them"))
         return Decision("roll_back", begun.code or "", begun.reason or "", begun.source, begun.target)
 
-    def _finish(self, page: Page, record: Record) -> Record:
-        assert record.change is not None
+    def _make(self, page: Page, record: Record, wanted: Sequence[Target]) -> Record:
         try:
-            found = self.cloud_run.service(record.service, record.region)
-            if not same_traffic(found.statuses, record.change.after, found.latest_ready):
-                self.cloud_run.move(record.service, record.region, record.change.after)
-        except CloudRunUnavailable:
-            raise  # it comes again, and this change is finished then
+            self.cloud_run.move(record.service, record.region, wanted)
         except (TrafficNotMoved, ServiceNotFound) as error:
             log.error("traffic_not_moved", service=record.service, detail=error.detail)
             record = record.failed(error.detail)
@@ -165,16 +208,3 @@ class Rollback:
             record = record.verified()
         page.write(record)
         return record
-
-
-def _with_hand(history: History, service: Service) -> History:
-    """The history with the last time a person moved the traffic, as Cloud Run tells it.
-
-    A deployment changes the service as well, but creates a revision in the same moment.
-    """
-    newest = service.revisions[0].created_at if service.revisions else service.updated_at
-    a_person = bool(service.last_modifier) and not service.last_modifier.endswith(ACCOUNTS)
-    if not a_person or service.updated_at - newest < DEPLOYMENT:
-        return history
-    at = max(filter(None, (history.moved_by_hand_at, service.updated_at)))
-    return replace(history, moved_by_hand_at=at)

@@ -10,19 +10,39 @@ from uuid import UUID, uuid5
 from sqlalchemy import text
 
 from common.notify.service import tell
-from common.releases.models import History
+from common.releases.models import ROLLBACK, ROLLOUT, History
 from common.releases.record import Change, Record, targets_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
 LOCK_SPACE = 0x516874
 """The first half of the advisory locks of services; the second is the service's hash."""
 
-AUTOMATIC = ("rollback", "rollout")
+AUTOMATIC = (ROLLBACK, ROLLOUT)
 """The actors that are not engineers."""
+
+IDLE_SECONDS = 120
+"""How long Postgres keeps a session, and so its locks, of a process of which it hears nothing: longer than any change
+of traffic takes."""
+
+
+def enter(engine: Engine) -> Connection:
+    """A connection that Postgres answers on and gives up by itself once nothing is heard of this process. Raises what
+    sqlalchemy does when Postgres is away."""
+    connection = engine.connect()
+    try:
+        with connection.begin():
+            connection.execute(
+                text("SELECT set_config('idle_session_timeout', :limit, false)"), {"limit": f"{IDLE_SECONDS}s"}
+            )
+    except BaseException:
+        connection.invalidate()
+        connection.close()
+        raise
+    return connection
 
 
 def try_lock(connection: Connection, service: str, region: str) -> bool:
@@ -39,13 +59,8 @@ def unlock(connection: Connection, service: str, region: str) -> None:
     connection.execute(text("SELECT pg_advisory_unlock(:space, hashtext(:key))"), _lock(service, region))
 
 
-def ping(connection: Connection) -> None:
-    """Asks the database for nothing. Raises what sqlalchemy does when it is away."""
-    connection.execute(text("SELECT 1"))
-
-
-def history(connection: Connection, service: str, region: str, now: datetime) -> History:
-    """What is remembered of a service."""
+def history(connection: Connection, service: str, region: str, now: datetime, *, incident_id: str = "") -> History:
+    """What is remembered of a service, and of one incident whether it was acted on and whether it is closed."""
     row = connection.execute(
         text("""
             SELECT
@@ -54,18 +69,26 @@ def history(connection: Connection, service: str, region: str, now: datetime) ->
                 (SELECT array_agg(revision) FROM releases
                  WHERE service = :service AND region = :region AND state = 'failed') AS failed,
                 (SELECT array_agg(incident_id) FROM incidents
-                 WHERE service = :service AND region = :region AND action = 'roll_back' AND NOT dry_run) AS acted_on,
+                 WHERE service = :service AND region = :region AND incident_id = :incident
+                   AND action = 'roll_back' AND NOT dry_run) AS acted_on,
                 (SELECT array_agg(incident_id) FROM incidents
-                 WHERE service = :service AND region = :region AND state = 'closed'
-                   AND created_at > CAST(:now AS timestamptz) - interval '30 days') AS closed,
+                 WHERE service = :service AND region = :region AND incident_id = :incident
+                   AND state = 'closed') AS closed,
                 (SELECT array_agg(created_at) FROM traffic_changes
-                 WHERE service = :service AND region = :region AND actor = 'rollback' AND state <> 'failed'
+                 WHERE service = :service AND region = :region AND actor = :rollback AND state <> 'failed'
                    AND created_at > CAST(:now AS timestamptz) - interval '1 day') AS rolled_back_at,
                 (SELECT max(created_at) FROM traffic_changes
                  WHERE service = :service AND region = :region AND NOT actor = ANY(:automatic)) AS moved_by_hand_at,
                 (SELECT paused FROM automations WHERE service = :service AND region = :region) AS paused
         """),
-        {"service": service, "region": region, "now": now, "automatic": list(AUTOMATIC)},
+        {
+            "service": service,
+            "region": region,
+            "now": now,
+            "incident": incident_id,
+            "rollback": ROLLBACK,
+            "automatic": list(AUTOMATIC),
+        },
     ).one()
     return History(
         known=True,
@@ -83,19 +106,19 @@ def load(connection: Connection, record: Record) -> Record | None:
     """What is written of the incident that a record is of: its decision, its change of traffic and its lines."""
     found = connection.execute(
         text("""
-            SELECT i.*, c.before, c.after, c.state AS change_state, c.detail, coalesce(c.actor, 'rollback') AS actor,
+            SELECT i.*, c.before, c.after, c.state AS change_state, c.detail, coalesce(c.actor, :actor) AS actor,
                 (SELECT coalesce(jsonb_agg(jsonb_build_object('type', e.type, 'text', e.text, 'at', e.at)
                                            ORDER BY e.at, e.id), '[]')
                  FROM release_events e WHERE e.incident_id = i.id) AS lines
             FROM incidents i LEFT JOIN traffic_changes c ON c.incident_id = i.id
             WHERE i.id = :id
         """),
-        {"id": record.id},
+        {"id": record.id, "actor": record.actor},
     ).one_or_none()
     if found is None:
         return None
     change = {"before": found.before, "after": found.after, "state": found.change_state, "detail": found.detail}
-    names = ("action", "code", "reason", "source", "target", "dry_run", "actor", "lines")
+    names = ("state", "action", "code", "reason", "source", "target", "dry_run", "actor", "lines")
     kept = {name: getattr(found, name) for name in names}
     return Record.from_json(record.as_json() | kept | {"change": change if found.change_state else None})
 
@@ -122,10 +145,13 @@ def write(connection: Connection, record: Record, channels: Sequence[str]) -> li
             record.service,
             record.region,
             record.change,
-            "rollback",
+            record.actor,
             incident_id=record.id,
         )
-        mark_failed(connection, record.service, record.region, record.source or "", record.reason or "")
+        if record.source is not None:
+            mark_failed(connection, record.service, record.region, record.source, record.reason or "")
+        elif record.change.state == "verified" and record.target is not None:
+            mark_promoted(connection, record.service, record.region, record.target, record.reason or "")
     lines = [
         {"id": str(uuid5(record.id, f"{line.type}/{line.text}")), "type": line.type, "text": line.text}
         | {"at": line.at.isoformat()}
@@ -133,7 +159,7 @@ def write(connection: Connection, record: Record, channels: Sequence[str]) -> li
     ]
     connection.execute(_LINES, ours | {"incident": record.id, "lines": json.dumps(lines)})
     message = record.message()
-    return [] if message is None else tell(connection, f"incident/{record.id}", message, channels)
+    return [] if message is None else tell(connection, record.thread, message, channels)
 
 
 def write_change(

@@ -6,9 +6,10 @@ Tags of others are kept. A rollback that finds Postgres gone reads its memory fr
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from common.cloud_run.port import Target
@@ -16,6 +17,12 @@ from common.releases.models import FAILED_TAG_PREFIX, PREVIOUS_TAG, STABLE_TAG, 
 
 if TYPE_CHECKING:
     from common.cloud_run.port import Service
+
+ACCOUNTS = ".gserviceaccount.com"
+"""How the names of service accounts end, by which pipelines and Sight itself act."""
+
+DEPLOYMENT = timedelta(minutes=1)
+"""A change of a service so soon after its newest revision was created is the deployment of that revision."""
 
 KEPT_FAILED = 20
 """So many failed revisions stay tagged; Postgres remembers all of them."""
@@ -46,8 +53,18 @@ def promoted(service: Service, revision: str, previous: str | None) -> list[Targ
     return [Target(revision, 100), *_tagged(service, ours, set())]
 
 
+def same_shares(some: Iterable[Target], others: Iterable[Target], latest: str | None) -> bool:
+    """Whether both send the same shares to the same revisions, whatever they tag."""
+    return _shares(some, latest) == _shares(others, latest)
+
+
 def remembered(service: Service, history: History) -> History:
-    """What Postgres knows, and what the tags tell besides."""
+    """What Postgres knows, and what Cloud Run tells besides: its tags which revisions were promoted and which failed,
+    its last change whether a person made it, or, where Postgres is away, a rollback.
+
+    A deployment changes the service as well, but creates a revision in the same moment. A rollback leaves the newest
+    revision marked failed.
+    """
     failed = {name for name in service.by_name if service.tagged(failed_tag(name)) is not None}
     promoted: dict[str, datetime] = {}
     for tag in (STABLE_TAG, PREVIOUS_TAG):
@@ -55,7 +72,22 @@ def remembered(service: Service, history: History) -> History:
         revision = service.by_name.get(tagged.revision or "") if tagged else None
         if revision is not None:
             promoted[revision.name] = revision.created_at
-    return replace(history, promoted={**promoted, **history.promoted}, failed=history.failed | failed)
+    newest = service.revisions[0] if service.revisions else None
+    changed = newest is None or service.updated_at - newest.created_at >= DEPLOYMENT
+    by_a_person = bool(service.last_modifier) and not service.last_modifier.endswith(ACCOUNTS)
+    by_hand = [at for at in (history.moved_by_hand_at,) if at is not None]
+    rolled_back = history.rolled_back_at
+    if changed and by_a_person:
+        by_hand.append(service.updated_at)
+    elif not history.known and not rolled_back and newest is not None and newest.name in failed:
+        rolled_back = (service.updated_at,)
+    return replace(
+        history,
+        promoted={**promoted, **history.promoted},
+        failed=history.failed | failed,
+        moved_by_hand_at=max(by_hand, default=None),
+        rolled_back_at=rolled_back,
+    )
 
 
 def _tagged(service: Service, ours: dict[str, str], dropped: set[str]) -> list[Target]:
@@ -77,3 +109,10 @@ def _tagged(service: Service, ours: dict[str, str], dropped: set[str]) -> list[T
 
 def _tags_on(service: Service, revision: str) -> set[str]:
     return {target.tag for target in service.traffic if target.tag and target.revision == revision}
+
+
+def _shares(targets: Iterable[Target], latest: str | None) -> Counter[str | None]:
+    shares: Counter[str | None] = Counter()
+    for target in targets:
+        shares[target.revision or latest] += target.percent
+    return +shares
