@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from sqlalchemy import text
 
@@ -18,6 +19,7 @@ from common.jobs.errors import ItemBusy, ItemNotFound, JobNotFound, OverBudget
 from common.jobs.models import KINDS, Claim
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from sqlalchemy import Connection, Engine
@@ -39,10 +41,15 @@ def owner(name: str | None = None) -> str:
     return _names.setdefault(pid, f"{socket.gethostname()}:{pid}:{os.urandom(4).hex()}")
 
 
-_CLAIM = """
+_COLUMNS = """job.project_id, item.id, item.token, job.kind, job.flow, job.rounds, item.position, item.round,
+       item.attempts, item.persona_id, item.question_id, item.payload, job.spec, job.seed, job.subject_id,
+       item.reserved_micros, CAST(extract(epoch FROM job.deadline_at - now()) AS float8), job.traceparent,
+       job.budget_micros IS NOT NULL"""
+"""What a claim is made of, from an item and its job."""
+
+_CLAIM = f"""
 WITH job AS (
-    SELECT *, extract(epoch FROM deadline_at - now()) AS seconds_left,
-           budget_micros IS NULL OR spent_micros + reserved_micros + CAST(:reserve AS bigint) <= budget_micros
+    SELECT *, budget_micros IS NULL OR spent_micros + reserved_micros + CAST(:reserve AS bigint) <= budget_micros
                AS affordable
     FROM jobs
     WHERE id = :job AND workspace_id = :workspace AND state = 'running' AND stop_reason IS NULL
@@ -51,7 +58,8 @@ WITH job AS (
 ), item AS (
     UPDATE job_items i
     SET state = 'leased', token = i.token + 1, attempts = i.attempts + 1, reserved_micros = :reserve,
-        lease_owner = :owner, lease_until = now() + make_interval(secs => CAST(:lease AS float8)), updated_at = now()
+        lease_owner = :owner, claim_id = CAST(:claim AS uuid), updated_at = now(),
+        lease_until = now() + make_interval(secs => CAST(:lease AS float8))
     FROM job
     WHERE i.id = :item AND i.job_id = job.id AND i.state = 'ready' AND job.affordable
     RETURNING i.*
@@ -60,71 +68,87 @@ WITH job AS (
     SET reserved_micros = j.reserved_micros + CAST(:reserve AS bigint), started_at = coalesce(j.started_at, now())
     FROM item WHERE j.id = item.job_id AND (CAST(:reserve AS bigint) > 0 OR j.started_at IS NULL)
 )
-SELECT job.affordable, job.project_id, item.id, item.token, job.kind, job.flow, job.rounds, item.position, item.round,
-       item.attempts, item.persona_id, item.question_id, item.payload, job.spec, job.seed, job.subject_id,
-       item.reserved_micros, CAST(job.seconds_left AS float8), job.traceparent,
-       job.budget_micros IS NOT NULL
+SELECT job.affordable, {_COLUMNS}
 FROM job LEFT JOIN item ON true
+"""
+
+_OWN = f"""
+SELECT {_COLUMNS}
+FROM job_items item JOIN jobs job ON job.id = item.job_id
+WHERE item.id = :item AND item.job_id = :job AND item.workspace_id = :workspace AND item.state = 'leased'
+  AND item.claim_id = :claim
 """
 
 
 def claim(
-    engine: Engine, workspace_id: UUID, job_id: UUID, item_id: UUID, *, kind: str, reserve_micros: int
+    engine: Engine,
+    workspace_id: UUID,
+    job_id: UUID,
+    item_id: UUID,
+    *,
+    kind: str,
+    reserve_micros: int,
+    claim_id: UUID | None = None,
 ) -> Claim | None:
     """Claims a ready item, in one statement that is its own transaction.
 
-    Returns None when there is nothing to do: the item has ended, or its job has or is about to.
-    Raises `ItemBusy` while another worker holds it or the money for it, `OverBudget` when the job cannot pay
-    for it, and `JobNotFound` or `ItemNotFound`.
+    `claim_id`, new for each claim, lets one that was carried out be repeated when its reply was lost: the caller
+    gets the lease that it has already. Returns None when there is nothing to do: the item has ended, or its job
+    has or is about to. Raises `ItemBusy` while another worker holds it or the money for it, `OverBudget` when the
+    job cannot pay for it, `JobNotFound` or `ItemNotFound`, and `sqlalchemy.exc.DBAPIError`.
     """
-    rows = statement.run(
-        engine,
-        _CLAIM,
-        {
-            "workspace": workspace_id,
-            "job": job_id,
-            "item": item_id,
-            "reserve": reserve_micros,
-            "owner": owner(),
-            "lease": KINDS[kind].lease_seconds,
-        },
-    )
-    affordable, project_id, claimed, *rest = rows[0] if rows else (True, None, None)
-    if project_id is None or claimed is None:
-        with autocommit(engine) as connection:
-            _explain_refusal(
-                connection, workspace_id, job_id, item_id, affordable=affordable, reserve_micros=reserve_micros
-            )
-        return None
-    return Claim(workspace_id, project_id, job_id, claimed, *rest)
+    parameters = {
+        "workspace": workspace_id,
+        "job": job_id,
+        "item": item_id,
+        "reserve": reserve_micros,
+        "owner": owner(),
+        "claim": claim_id or uuid4(),
+        "lease": KINDS[kind].lease_seconds,
+    }
+    rows = statement.run_repeatable(engine, _CLAIM, parameters)
+    answer: list[Any] = rows[0] if rows else [True, None, None]
+    affordable, *found = answer
+    if found[1] is None:
+        if not _is_own(engine, parameters, affordable=affordable):
+            return None
+        rows = statement.run(engine, _OWN, parameters)
+        if not rows:
+            raise ItemBusy(f"the lease of item {item_id} was lost")
+        found = rows[0]
+    project_id, *rest = found
+    return Claim(workspace_id, project_id, job_id, *rest)
 
 
-def _explain_refusal(
-    connection: Connection, workspace_id: UUID, job_id: UUID, item_id: UUID, *, affordable: bool, reserve_micros: int
-) -> None:
-    job = connection.execute(
-        text(
-            "SELECT state, stop_reason, spent_micros, budget_micros FROM jobs"
-            " WHERE id = :job AND workspace_id = :workspace"
-        ),
-        {"job": job_id, "workspace": workspace_id},
-    ).one_or_none()
-    if job is None:
+def _is_own(engine: Engine, parameters: Mapping[str, Any], *, affordable: bool) -> bool:
+    """Whether a claim that was refused had been granted before. Raises what the refusal means otherwise, unless
+    that there is nothing to do."""
+    with autocommit(engine) as connection:
+        found = connection.execute(_REFUSED, parameters).one_or_none()
+    job_id, item_id = parameters["job"], parameters["item"]
+    if found is None:
         raise JobNotFound(f"there is no job {job_id}")
-    item = connection.execute(
-        text("SELECT state FROM job_items WHERE id = :item AND job_id = :job AND workspace_id = :workspace"),
-        {"item": item_id, "job": job_id, "workspace": workspace_id},
-    ).one_or_none()
-    if item is None:
+    if found.item_state is None:
         raise ItemNotFound(f"job {job_id} has no item {item_id}")
-    if job.state != "running" or job.stop_reason is not None:
-        return
-    if item.state == "ready" and not affordable:
-        if job.spent_micros + reserve_micros > job.budget_micros:
+    if found.item_state == "leased" and found.claim_id == parameters["claim"]:
+        return True
+    if found.state != "running" or found.stop_reason is not None or found.overdue:
+        return False
+    if found.item_state == "ready" and not affordable:
+        if found.spent_micros + parameters["reserve"] > found.budget_micros:
             raise OverBudget(f"job {job_id} cannot pay for another item")
         raise ItemBusy(f"job {job_id} may afford item {item_id} once others have settled")
-    if item.state == "leased":
+    if found.item_state in ("leased", "ready"):  # ready: given back since it was refused
         raise ItemBusy(f"item {item_id} is being worked on")
+    return False
+
+
+_REFUSED = text("""
+    SELECT j.state, j.stop_reason, j.deadline_at <= now() AS overdue, j.spent_micros, j.budget_micros,
+           i.state AS item_state, i.claim_id
+    FROM jobs j LEFT JOIN job_items i ON i.id = :item AND i.job_id = j.id AND i.workspace_id = j.workspace_id
+    WHERE j.id = :job AND j.workspace_id = :workspace
+""")
 
 
 # A lease that was lost may have cost what was reserved for it, and nobody can say: it counts as spent.

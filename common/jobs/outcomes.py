@@ -46,6 +46,9 @@ FINISHED_EVENTS = """
 """
 """The events that announce the end of the job in the CTE `job`."""
 
+_SENT_ID = "CAST(md5(concat_ws(':', CAST(:item AS uuid), CAST(:token AS int), n)) AS uuid)"
+"""The outbox id of the `n`-th event that a claim sends, which a repeat of the claim's statement can tell."""
+
 _FINISH = """
 WITH locked AS (
     SELECT id FROM jobs WHERE id = :job AND workspace_id = :workspace FOR UPDATE
@@ -89,7 +92,8 @@ WITH locked AS (
     {finished_events}
 ), sent AS (
     INSERT INTO outbox (id, workspace_id, topic, event)
-    SELECT gen_random_uuid(), CAST(:workspace AS uuid), topic, event FROM outgoing
+    SELECT {sent_id}, CAST(:workspace AS uuid), topic, event
+    FROM (SELECT *, row_number() OVER () AS n FROM outgoing) numbered
     RETURNING id, topic, event
 )
 SELECT sent.id, sent.topic, sent.event FROM item LEFT JOIN sent ON true
@@ -99,7 +103,8 @@ SELECT sent.id, sent.topic, sent.event FROM item LEFT JOIN sent ON true
 def finish(engine: Engine, claim: Claim, effect: Effect, calls: Sequence[Call]) -> list[Pending] | None:
     """Records the item as done with its result, in a transaction of its own.
 
-    Returns the events to publish, or None when the claim no longer stands: then nothing was written.
+    Returns the events to publish, the same when it is repeated because its reply was lost, or None when the claim
+    no longer stands: then nothing was written.
     """
     return _record(engine, claim, "done", None, None, effect.sql, effect.parameters, calls)
 
@@ -155,9 +160,36 @@ def _record(
             **effect_parameters,
         },
     )
-    if not rows:
-        return None
+    return _pending(rows) if rows else _recorded(engine, claim, state)
+
+
+def _pending(rows: Sequence[Sequence[Any]]) -> list[Pending]:
     return [Pending(id_, topic, event) for id_, topic, event in rows if id_ is not None]
+
+
+_RECORDED = f"""
+SELECT sent.id, sent.topic, sent.event
+FROM job_items i
+LEFT JOIN outbox sent ON sent.id IN (SELECT {_SENT_ID} FROM generate_series(1, 4) AS n)
+WHERE i.id = :item AND i.job_id = :job AND i.workspace_id = :workspace AND i.token = :token AND i.state = :state
+"""
+
+
+def _recorded(engine: Engine, claim: Claim, state: str) -> list[Pending] | None:
+    """What this claim left to publish where it had brought its item into this state before, in a statement whose
+    reply was lost; None where it had not."""
+    rows = statement.run(
+        engine,
+        _RECORDED,
+        {
+            "workspace": claim.workspace_id,
+            "job": claim.job_id,
+            "item": claim.item_id,
+            "token": claim.token,
+            "state": state,
+        },
+    )
+    return _pending(rows) if rows else None
 
 
 @cache
@@ -166,6 +198,7 @@ def _finish_with(effect: str) -> str:
         effect=effect,
         calls=INSERT_CALLS,
         finished_events=FINISHED_EVENTS,
+        sent_id=_SENT_ID,
         state=TERMINAL_STATE.format(
             done="(j.done + CAST(:done AS int))", failed="(j.failed + CAST(:failed AS int))", skipped="j.skipped"
         ),
@@ -206,8 +239,8 @@ WITH locked AS (
     FROM item WHERE j.id = item.job_id
 )
 INSERT INTO outbox (id, workspace_id, topic, event)
-SELECT gen_random_uuid(), item.workspace_id, CAST(:topic AS text), CAST(:event AS jsonb)
-FROM item WHERE CAST(:event AS jsonb) IS NOT NULL
+SELECT {_SENT_ID}, item.workspace_id, CAST(:topic AS text), CAST(:event AS jsonb)
+FROM item, (SELECT 1 AS n) one WHERE CAST(:event AS jsonb) IS NOT NULL
 RETURNING id, topic, event
 """
 
@@ -251,4 +284,6 @@ def _free(
             "event": event,
         },
     )
-    return [Pending(id_, topic, sent) for id_, topic, sent in rows]
+    if event is None or rows:
+        return _pending(rows)
+    return _recorded(engine, claim, "ready") or []

@@ -58,7 +58,8 @@ class Job(Base):
 
 
 class JobItem(Base):
-    """One unit of LLM work. `token` fences: only the holder of the newest lease may record a result."""
+    """One unit of LLM work. `token` fences: only the holder of the newest lease may record a result. `claim_id` is
+    what that holder called its claim, so that it knows its lease when it asks again."""
 
     __tablename__ = "job_items"
     __table_args__ = (
@@ -82,6 +83,7 @@ class JobItem(Base):
     token: Mapped[int] = mapped_column(server_default="0")
     lease_until: Mapped[datetime | None]
     lease_owner: Mapped[str | None] = mapped_column(Text)
+    claim_id: Mapped[UUID | None]
     reserved_micros: Mapped[int] = mapped_column(BigInteger, server_default="0")
     reason_code: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)

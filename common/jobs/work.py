@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -37,8 +38,11 @@ Perform = Callable[[Claim, Calls, float], Effect]
 """Makes an item's result: takes the claim, the log for the calls it makes, and the `time.monotonic()`
 instant by which it must be done; returns the SQL that writes the result."""
 
+CLAIM_SECONDS = 10.0
+"""How long to wait with a claim for a database that is away."""
+
 RECONNECT_SECONDS = 0.5
-"""How long to wait before trying again to record what became of an item while the database is away."""
+"""How long to wait before trying again while the database is away."""
 
 
 def work(
@@ -58,9 +62,7 @@ def work(
     job cannot pay for stops the job.
     """
     try:
-        claim = leases.claim(
-            engine, event.workspace_id, event.job_id, event.item_id, kind=kind, reserve_micros=reserve_micros
-        )
+        claim = _claim(event, kind, reserve_micros, engine)
     except OverBudget:
         _stop_for_budget(event.workspace_id, event.job_id, engine, relay)
         return
@@ -90,6 +92,26 @@ def work(
         log.warning("lease_lost", item_id=str(claim.item_id), token=claim.token)
         return
     relay.send(pending)
+
+
+def _claim(
+    event: PersonaRequested | AnswerRequested | AnalysisRequested, kind: str, reserve_micros: int, engine: Engine
+) -> Claim | None:
+    """Claims the item, waiting a while for a database that restarts: it may have granted the claim before it went,
+    and only who made it can have the lease before it ends."""
+    claim_id = uuid4()
+    return _persist(
+        lambda: leases.claim(
+            engine,
+            event.workspace_id,
+            event.job_id,
+            event.item_id,
+            kind=kind,
+            reserve_micros=reserve_micros,
+            claim_id=claim_id,
+        ),
+        until=time.monotonic() + CLAIM_SECONDS,
+    )
 
 
 def _give_back(claim: Claim, calls: Calls, lease_end: float, error: SightError, engine: Engine, relay: Relay) -> None:
@@ -132,15 +154,15 @@ def _fail(
     relay.send(pending or [])
 
 
-def _persist(record: Callable[[], T], *, until: float) -> T:
-    """Records an outcome, and tries again while the database cannot be reached and the lease lasts.
+def _persist(change: Callable[[], T], *, until: float) -> T:
+    """Claims an item or records what became of it, and tries again while the database cannot be reached.
 
     Otherwise a restart of the server would cost every call under way, and each item the rest of its lease. A
-    claim records once: a repeat of what had arrived after all changes nothing, and its events are in the outbox.
+    repeat of what had arrived after all changes nothing, and answers what was not heard.
     """
     while True:
         try:
-            return record()
+            return change()
         except (DBAPIError, PoolTimeout) as error:
             lost = isinstance(error, PoolTimeout) or error.connection_invalidated
             if not lost or time.monotonic() + RECONNECT_SECONDS >= until:

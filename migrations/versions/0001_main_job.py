@@ -195,6 +195,7 @@ def upgrade() -> None:
         sa.Column("token", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_owner", sa.Text(), nullable=True),
+        sa.Column("claim_id", sa.Uuid(), nullable=True),
         sa.Column("reserved_micros", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("reason_code", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
