@@ -15,6 +15,8 @@ from pydantic.json_schema import models_json_schema
 
 from common.bus import topology
 from common.events import commands, models
+from common.notify.events import NotificationRequested
+from common.releases import events as releases
 
 MESSAGES: dict[str, tuple[type[BaseModel], ...]] = {
     topology.COMMANDS: (
@@ -28,8 +30,11 @@ MESSAGES: dict[str, tuple[type[BaseModel], ...]] = {
     topology.ANSWERS: (models.AnswerRequested,),
     topology.RESULTS: (models.JobFinished, models.AnalysisRequested),
     topology.EVENTS: (commands.CommandAccepted, models.JobFinished),
+    topology.RELEASES: (releases.ReleaseDeployed, releases.ReleaseStepDue, releases.ReleaseRecorded),
+    topology.NOTIFICATIONS: (NotificationRequested,),
 }
-"""The messages of each topic. Dead letters are copies of these as they came."""
+"""The messages of each topic that are ours to define: alerts are those of Cloud Monitoring, dead letters copies as
+they came."""
 
 DESCRIPTIONS = {
     topology.COMMANDS: "What automations ask for.",
@@ -38,9 +43,11 @@ DESCRIPTIONS = {
     topology.ANSWERS: "Answers to give. Internal.",
     topology.RESULTS: "Jobs that ended, and the analyses they call for. Internal.",
     topology.EVENTS: "What automations may wait for.",
+    topology.RELEASES: "Revisions that were deployed and are to be released, and the steps of their releases.",
+    topology.NOTIFICATIONS: "People to tell something. Internal.",
 }
-HEARD = frozenset({topology.COMMANDS})
-"""Topics others write to; Sight writes to the rest."""
+HEARD = frozenset((*MESSAGES[topology.COMMANDS], releases.ReleaseDeployed))
+"""Messages that others write; Sight writes the rest."""
 
 
 def asyncapi() -> dict[str, Any]:
@@ -55,13 +62,13 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Sight events",
             "version": "1",
-            "description": "Messages are JSON. Their attributes repeat `type` and `workspace_id`, for filters, and"
-            " `traceparent` (W3C Trace Context). Any message may come twice, late or out of order; its `id` tells"
-            " a repeat.",
+            "description": "Messages are JSON. Their attributes repeat `type`, and where they are of a workspace"
+            " `workspace_id`, for filters, and `traceparent` (W3C Trace Context). Any message may come twice, late or"
+            " out of order; its `id` tells a repeat.",
         },
         "defaultContentType": "application/json",
         "channels": {topic: _channel(topic) for topic in MESSAGES},
-        "operations": {topic: _operation(topic) for topic in MESSAGES},
+        "operations": {name: each for topic in MESSAGES for name, each in _operations(topic).items()},
         "components": {
             "messages": {_name(model): _message(model) for model in messages()},
             "schemas": definitions["$defs"],
@@ -107,11 +114,18 @@ def _channel(topic: str) -> dict[str, Any]:
     }
 
 
-def _operation(topic: str) -> dict[str, Any]:
+def _operations(topic: str) -> dict[str, Any]:
+    heard = [model for model in MESSAGES[topic] if model in HEARD]
+    said = [model for model in MESSAGES[topic] if model not in HEARD]
+    there = {action: found for action, found in (("receive", heard), ("send", said)) if found}
     return {
-        "action": "receive" if topic in HEARD else "send",
-        "channel": {"$ref": f"#/channels/{topic}"},
-        "summary": DESCRIPTIONS[topic],
+        topic if len(there) == 1 else f"{topic}-{action}": {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{topic}"},
+            "summary": DESCRIPTIONS[topic],
+            "messages": [{"$ref": f"#/channels/{topic}/messages/{_name(model)}"} for model in found],
+        }
+        for action, found in there.items()
     }
 
 

@@ -19,7 +19,11 @@ class _Event(BaseModel):
 
 
 class ReleaseDeployed(_Event):
-    """A revision was deployed without traffic and is to be released: named itself, or by its tag."""
+    """A revision was deployed without traffic and is to be released: named itself, by its tag, or by both.
+
+    Where it is tried is read from Cloud Run and never from the event: whoever may publish could otherwise have the
+    API key sent to any address.
+    """
 
     type: Literal["sight.release.deployed.v1"] = "sight.release.deployed.v1"
     service: Name
@@ -29,8 +33,8 @@ class ReleaseDeployed(_Event):
 
     @model_validator(mode="after")
     def _names_a_revision(self) -> Self:
-        if (self.revision is None) == (self.tag is None):
-            raise ValueError("give either revision or tag")
+        if self.revision is None and self.tag is None:
+            raise ValueError("give a revision or a tag")
         return self
 
 
@@ -49,7 +53,7 @@ class ReleaseRecorded(_Event):
     record: dict[str, Any]
 
 
-RELEASE: TypeAdapter[ReleaseDeployed | ReleaseStepDue | ReleaseRecorded] = TypeAdapter(
-    Annotated[ReleaseDeployed | ReleaseStepDue | ReleaseRecorded, Field(discriminator="type")]
-)
+AnyReleaseEvent = Annotated[ReleaseDeployed | ReleaseStepDue | ReleaseRecorded, Field(discriminator="type")]
+
+RELEASE: TypeAdapter[AnyReleaseEvent] = TypeAdapter(AnyReleaseEvent)
 """Reads any event of releases from its JSON."""

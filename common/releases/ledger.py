@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
@@ -210,7 +211,7 @@ class Ledger:
                 self.say(message, record.thread)
             except Exception as error:
                 log.warning("not_said", error=type(error).__name__, title=message.title)
-        event = {"type": RECORDED, "record": record.as_json()}
+        event = {"id": str(uuid.uuid4()), "type": RECORDED, "record": record.as_json()}
         try:
             self.bus().publish(RELEASES, [BusMessage(json.dumps(event).encode(), {"type": RECORDED})])
         except Exception as error:

@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from common.bus import topology
 from common.events import commands, models, schemas
 from common.ids import new_id
+from common.notify.events import NotificationRequested
+from common.releases import events as releases
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -32,8 +34,9 @@ def test_no_file_is_left_of_a_message_that_is_gone() -> None:
 def test_every_message_and_topic_is_written_down() -> None:
     """A new event, command or topic cannot be forgotten."""
     known = {*get_args(get_args(models.AnyEvent)[0]), *get_args(get_args(commands.AnyCommand)[0])}
-    assert known | {commands.CommandAccepted} == set(schemas.messages())
-    assert set(schemas.MESSAGES) == set(topology.TOPICS) - {topology.DEAD_LETTERS}
+    known |= {commands.CommandAccepted, NotificationRequested, *get_args(get_args(releases.AnyReleaseEvent)[0])}
+    assert known == set(schemas.messages())
+    assert set(schemas.MESSAGES) == set(topology.TOPICS) - {topology.DEAD_LETTERS, topology.ALERTS}
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -55,6 +58,16 @@ def test_every_reference_leads_somewhere() -> None:
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
+
+
+def test_what_others_write_is_told_apart_from_what_sight_writes() -> None:
+    """A topic with both has an operation for each, which names its messages."""
+    operations = schemas.asyncapi()["operations"]
+    assert operations[topology.COMMANDS]["action"] == "receive"
+    assert operations[topology.EVENTS]["action"] == "send"
+    deployed = f"#/channels/{topology.RELEASES}/messages/sight.release.deployed.v1"
+    assert operations[f"{topology.RELEASES}-receive"]["messages"] == [{"$ref": deployed}]
+    assert {"$ref": deployed} not in operations[f"{topology.RELEASES}-send"]["messages"]
 
 
 def test_what_is_sent_holds_against_its_schema() -> None:
