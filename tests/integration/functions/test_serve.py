@@ -37,6 +37,8 @@ PANEL = {
 }
 
 
+START_SECONDS = 90.0
+
 HANGING = """
 import time
 from common.bootstrap import services
@@ -117,7 +119,8 @@ def container(function: str, *program: str, **settings: str) -> Iterator[Contain
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         found = Container(process, port)
         try:
-            eventually(found.listens)
+            eventually(lambda: found.listens() or process.poll() is not None, within=START_SECONDS)
+            assert process.poll() is None, process.communicate()[1]
             yield found
         finally:
             process.kill()
@@ -182,7 +185,7 @@ def test_a_call_that_ends_in_time_is_finished(
     fake_gemini.control(latency=1.0)
     with container("persona", **gemini) as running:
         answer = running.push(items[0])
-        eventually(lambda: fake_gemini.counters()["calls"] == 1)
+        eventually(lambda: fake_gemini.counters()["calls"] == 1, within=START_SECONDS)
         running.begin_to_end()
         eventually(lambda: not running.listens())
         assert answer.result() == 204
@@ -199,7 +202,7 @@ def test_a_call_that_does_not_end_in_time_is_handed_over(
     fake_gemini.control(mode="hang")
     with container("persona", **gemini) as running:
         answer = running.push(items[0])
-        eventually(lambda: fake_gemini.counters()["calls"] == 1)
+        eventually(lambda: fake_gemini.counters()["calls"] == 1, within=START_SECONDS)
         running.begin_to_end()
         log = running.log()
         assert answer.result() == 204
@@ -216,7 +219,7 @@ def test_who_waits_to_try_again_hands_over_at_once(
     fake_gemini.control(mode="rate_limited", retry_after=20.0)
     with container("persona", **gemini) as running:
         answer = running.push(items[0])
-        eventually(lambda: fake_gemini.counters()["calls"] == 1)
+        eventually(lambda: fake_gemini.counters()["calls"] == 1, within=START_SECONDS)
         running.begin_to_end()
         log = running.log()
         assert answer.result() == 204
@@ -229,7 +232,7 @@ def test_what_cannot_be_broken_off_is_given_up(api: Api, items: list[PersonaRequ
     """A thread that hangs keeps neither its items nor the process."""
     with container("", "-c", HANGING, DATABASE_URL=database_url) as running:
         pushed = [running.post(item.model_dump_json().encode()) for item in items]
-        eventually(lambda: set(states(api).values()) == {("leased", 1)})
+        eventually(lambda: set(states(api).values()) == {("leased", 1)}, within=START_SECONDS)
         running.begin_to_end()
         log = running.log()
         assert all(isinstance(push.exception(), OSError | http.client.HTTPException) for push in pushed)
