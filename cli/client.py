@@ -41,20 +41,24 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A connection to one server. A request is repeated when the server says that it is busy, and when the
-    connection drops before the answer, unless it would then be carried out twice."""
+    """A connection to one server, whose paths begin with `prefix`; `not_running` says what to do where nothing
+    answers. A request is repeated when the server says that it is busy, and when the connection drops before the
+    answer, unless it would then be carried out twice."""
 
     url: str
     session: Session
+    prefix: str = PREFIX
+    not_running: str = NOT_RUNNING
 
     def get(self, path: str, **parameters: Any) -> Any:
         """What is at `path`. Raises `Problem` or `Unreachable`, as all of these do."""
         return self.ask("GET", path, parameters=parameters).body
 
-    def post(self, path: str, body: Any = None) -> Any:
-        """Does something, once. Raises `Dropped` when the answer got lost: whether it was done is then not known."""
+    def post(self, path: str, body: Any = None, *, patient: bool = True) -> Any:
+        """Does something, once. Raises `Dropped` when the answer got lost: whether it was done is then not known.
+        Nor is it always where the server is busy: without patience that is not repeated either."""
         try:
-            return self.ask("POST", path, body={} if body is None else body, repeatable=False).body
+            return self.ask("POST", path, body={} if body is None else body, repeatable=False, patient=patient).body
         except Dropped as error:
             hint = "It may have been done all the same: look before you repeat it."
             raise Dropped(error.message, hint=hint) from error
@@ -94,6 +98,7 @@ class Client:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
+        patient: bool = True,
     ) -> Answer:
         """One request, repeated while that may help."""
         for attempt in range(1, ATTEMPTS + 1):
@@ -105,7 +110,8 @@ class Client:
                     raise
             else:
                 asked = _retry_after(response)
-                if response.status_code not in (429, 503) or attempt == ATTEMPTS or (asked or 0.0) > MAX_WAIT_SECONDS:
+                hopeless = attempt == ATTEMPTS or not patient or (asked or 0.0) > MAX_WAIT_SECONDS
+                if response.status_code not in (429, 503) or hopeless:
                     return Answer(response.status_code, _read(response), response.headers.get("ETag", ""))
                 wait = wait if asked is None else asked
             time.sleep(wait)
@@ -145,7 +151,7 @@ class Client:
         try:
             return self.session.request(
                 method,
-                f"{self.url}{PREFIX}{path}",
+                f"{self.url}{self.prefix}{path}",
                 params={name: value for name, value in (parameters or {}).items() if value is not None},
                 json=body,
                 headers=dict(headers or {}),
@@ -158,16 +164,16 @@ class Client:
         except requests.exceptions.SSLError as error:
             raise Unreachable(f"{self.url} has no certificate that this machine trusts: {error}") from error
         except requests.exceptions.ConnectTimeout as error:
-            raise Unreachable(f"{self.url} does not answer", hint=NOT_RUNNING) from error
+            raise Unreachable(f"{self.url} does not answer", hint=self.not_running) from error
         except requests.exceptions.ConnectionError as error:
             if _was_never_connected(error):
-                raise Unreachable(f"nothing answers at {self.url}", hint=NOT_RUNNING) from error
+                raise Unreachable(f"nothing answers at {self.url}", hint=self.not_running) from error
             raise Dropped(f"the connection to {self.url} broke") from error
         except requests.exceptions.RequestException as error:
             raise Dropped(f"{self.url} did not answer: {error}") from error
 
 
-def connect(url: str, *, api_key: str | None) -> Client:
+def connect(url: str, *, api_key: str | None, prefix: str = PREFIX, not_running: str = NOT_RUNNING) -> Client:
     """A client of the server at `url`. Raises `WrongUsage` when that is not a URL."""
     import requests
 
@@ -185,7 +191,7 @@ def connect(url: str, *, api_key: str | None) -> Client:
         return request
 
     session.auth = authenticate  # also keeps a .netrc from putting its own in
-    return Client(url.rstrip("/"), session)
+    return Client(url.rstrip("/"), session, prefix, not_running)
 
 
 def _was_never_connected(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import audiences, dead_letters, groups, jobs, panels, personas, projects, run, usage
+from cli.commands import audiences, dead_letters, groups, jobs, ops, panels, personas, projects, run, usage
 from cli.errors import EXIT_CODES, INTERRUPTED, CommandError
 from cli.options import Server
 
@@ -37,6 +37,7 @@ app.command("watch")(jobs.watch)
 app.add_typer(jobs.app, name="jobs")
 app.command("usage")(usage.usage)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(ops.app, name="ops")
 
 
 @app.callback()

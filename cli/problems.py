@@ -28,6 +28,9 @@ _HINTS_BY_CODE = {
     "focus_group_not_found": "`sight group list` shows the focus groups there are.",
     "audience_not_found": "`sight audiences list` shows the audiences there are.",
     "dead_letter_not_found": "`sight dead-letters list` shows those there are.",
+    "incident_not_found": "`sight ops timeline SERVICE` shows the incidents there were.",
+    "nothing_to_roll_back_to": "Name one with --to REVISION; `sight ops releases` shows what became of each.",
+    "service_not_found": "Look at its spelling, and whether it is in another --region.",
     "no_such_path": "The server may be of another version, or what you gave is not an id.",
 }
 
