@@ -27,6 +27,12 @@ from tests.fakes.cloud_run.world import NAMED, World
 
 REGION = "europe-central2"
 GOOD, BAD = "api-1", "api-2"
+RELEASED: list[dict[str, Any]] = [
+    {"type": NAMED, "revision": BAD, "percent": 100},
+    {"type": NAMED, "revision": BAD, "tag": "stable"},
+    {"type": NAMED, "revision": GOOD, "tag": "previous"},
+]
+"""What a release leaves: the bad revision was promoted, and the good one before it."""
 
 
 def notification(
@@ -75,7 +81,12 @@ class Watch:
 
     def rollback(self, engine: Engine | None = None) -> Rollback:
         """An instance of it."""
-        ledger = Ledger(lambda: engine or self.engine, lambda: self.bus, self.said.append, ("log",))
+        ledger = Ledger(
+            lambda: engine or self.engine,
+            lambda: self.bus,
+            lambda message, _thread: self.said.append(message),
+            ("log",),
+        )
         return Rollback(
             CloudRunRest("sight-local", endpoint=self.server.url, move_seconds=5.0),
             MonitoringRest("sight-local", endpoint=self.server.url),

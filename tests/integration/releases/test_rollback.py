@@ -17,7 +17,7 @@ from common.releases.probe import Health
 from common.releases.record import Record
 from common.releases.traffic import failed_tag
 from tests.fakes.cloud_run.world import LATEST, NAMED
-from tests.integration.releases.conftest import BAD, GOOD, REGION, Watch, notification
+from tests.integration.releases.conftest import BAD, GOOD, REGION, RELEASED, Watch, notification
 
 
 def test_a_bad_revision_is_taken_back_and_marked_failed_for_ever(watch: Watch) -> None:
@@ -184,6 +184,7 @@ def test_monitoring_that_is_away_has_a_fresh_alert_come_again(watch: Watch, monk
 
 def test_without_postgres_the_traffic_is_moved_and_the_record_published(watch: Watch, no_database: Engine) -> None:
     """It decides from Cloud Run alone, tells people directly, and the record is written when somebody can."""
+    watch.world.set_traffic("api", RELEASED)
     decision = watch.answer(notification(), no_database)
     assert decision.action == "roll_back"
     assert watch.serving() == {GOOD: 100}
@@ -198,15 +199,11 @@ def test_without_postgres_the_traffic_is_moved_and_the_record_published(watch: W
 
 def test_without_postgres_a_failed_revision_is_known_by_its_tag(watch: Watch, no_database: Engine) -> None:
     """Cloud Run itself remembers: nobody is sent to a revision that failed."""
+    watch.world.set_traffic("api", RELEASED)
     watch.answer(notification())
-    watch.world.deploy("api", "api-3")
-    watch.world.set_traffic(
-        "api",
-        [
-            {"type": NAMED, "revision": "api-3", "percent": 100},
-            {"type": NAMED, "revision": BAD, "tag": failed_tag(BAD)},
-        ],
-    )
+    watch.world.deploy("api", "api-3", no_traffic=True)
+    tags = [target for target in watch.world.patches[-1]["traffic"] if "tag" in target]
+    watch.world.set_traffic("api", [{"type": NAMED, "revision": "api-3", "percent": 100}, *tags])
     watch.requests("api-3")
     decision = watch.answer(notification("i2", revision="api-3"), no_database)
     assert (decision.action, decision.target) == ("roll_back", GOOD)
@@ -214,6 +211,7 @@ def test_without_postgres_a_failed_revision_is_known_by_its_tag(watch: Watch, no
 
 def test_without_postgres_and_bus_the_record_waits_for_the_next_alert(watch: Watch, no_database: Engine) -> None:
     """The traffic is moved all the same; the alert comes again, and the record is written as soon as it can be."""
+    watch.world.set_traffic("api", RELEASED)
     watch.bus.broken = True
     instance = watch.rollback(no_database)
     with pytest.raises(Unavailable, match="memory"):
