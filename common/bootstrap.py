@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common import shutdown
-from common.settings import LOCAL_WORKSPACE, Settings, settings
+from common.settings import LOCAL_WORKSPACE, NO_PROJECT, Settings, settings
 from common.telemetry import logs
 
 if TYPE_CHECKING:
@@ -197,9 +197,14 @@ class Services:
     @cached_property
     def cloud_run(self) -> CloudRun:
         """The services whose traffic is moved."""
+        s = self.settings
+        if s.google_cloud_project == NO_PROJECT and s.cloud_run_endpoint is None:
+            from common.cloud_run.absent import AbsentCloudRun
+
+            return AbsentCloudRun()
         from common.cloud_run.rest import CloudRunRest
 
-        return CloudRunRest(self.settings.google_cloud_project, endpoint=self.settings.cloud_run_endpoint)
+        return CloudRunRest(s.google_cloud_project, endpoint=s.cloud_run_endpoint)
 
     @cached_property
     def monitoring(self) -> Monitoring:

@@ -14,6 +14,9 @@ from common.releases import policies
 LOCAL_WORKSPACE = UUID("00000000-0000-7000-8000-000000000001")
 """The one workspace there is until accounts exist."""
 
+NO_PROJECT = "sight-local"
+"""The Google Cloud project where none is set."""
+
 
 PLACEHOLDERS = frozenset(
     {
@@ -67,7 +70,7 @@ class Settings(BaseSettings):
 
     bus: Literal["embedded", "pubsub"] = Field("embedded", description="Which bus carries the events.")
     google_cloud_project: str = Field(
-        "sight-local", validation_alias="GOOGLE_CLOUD_PROJECT", description="The Google Cloud project."
+        NO_PROJECT, validation_alias="GOOGLE_CLOUD_PROJECT", description="The Google Cloud project."
     )
     pubsub_emulator_host: str | None = Field(
         None, validation_alias="PUBSUB_EMULATOR_HOST", description="`host:port` of the Pub/Sub emulator."

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 API = "api"
 MAINTENANCE = "maintenance"
+ROLLBACK = "rollback"
 NAMES = (API, MAINTENANCE, *dict.fromkeys(subscription.function for subscription in SUBSCRIPTIONS))
 """Every function that runs on one machine."""
 

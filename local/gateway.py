@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 PUSH_PATH = "/_functions"
 """Where Pub/Sub pushes to when it carries the events: `/_functions/{function}`."""
 
+OPS_PATH = "/ops"
+"""What engineers ask for, which the function `rollback` serves at its own address on Cloud Run."""
 
-def route(api: WSGIApplication, functions: Mapping[str, WSGIApplication]) -> WSGIApplication:
-    """An app that serves `functions` by name under `/_functions/`, and the API everywhere else."""
+
+def route(
+    api: WSGIApplication, functions: Mapping[str, WSGIApplication], *, rollback: WSGIApplication
+) -> WSGIApplication:
+    """An app that serves `functions` by name under `/_functions/`, the rollback under `/ops/`, and the API everywhere
+    else."""
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ.get("PATH_INFO", "")
@@ -28,6 +34,8 @@ def route(api: WSGIApplication, functions: Mapping[str, WSGIApplication]) -> WSG
                 environ["SCRIPT_NAME"] = f"{environ.get('SCRIPT_NAME', '')}{PUSH_PATH}/{name}"
                 environ["PATH_INFO"] = f"/{rest}"
                 return functions[name](environ, start_response)
+        if path.startswith(f"{OPS_PATH}/"):
+            return rollback(environ, start_response)
         return api(environ, start_response)
 
     return app

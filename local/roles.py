@@ -23,7 +23,7 @@ from functions import process
 from local import gateway, schedule
 from local.bell import Bell, ring_all
 from local.cloud_tasks import TaskServer
-from local.functions import API, MAINTENANCE
+from local.functions import API, MAINTENANCE, ROLLBACK
 from local.worker import Worker
 
 if TYPE_CHECKING:
@@ -46,14 +46,12 @@ Apps = Mapping[str, "WSGIApplication"]
 
 
 def run_gateway(apps: Apps, settings: Settings, *, listener: int, bells: Sequence[Bell]) -> None:
-    """Serves the API, and the functions to Pub/Sub when that carries the events."""
+    """Serves the API with what engineers ask for, and the functions to Pub/Sub when that carries the events."""
     wake.listen(lambda: ring_all(bells))
     threads = settings.worker_threads + STREAM_THREADS
-    if settings.bus == "pubsub":
-        app = gateway.route(apps[API], apps)
-        gateway.serve(app, listener=listener, processes=settings.workers, threads=threads)
-    else:
-        gateway.serve(apps[API], listener=listener, processes=1, threads=threads)
+    pushed = settings.bus == "pubsub"
+    app = gateway.route(apps[API], apps if pushed else {}, rollback=apps[ROLLBACK])
+    gateway.serve(app, listener=listener, processes=settings.workers if pushed else 1, threads=threads)
 
 
 def run_worker(apps: Apps, settings: Settings, *, number: int, database_url: str, bells: Sequence[Bell]) -> None:

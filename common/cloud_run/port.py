@@ -23,6 +23,14 @@ class ServiceNotFound(NotFound):
     code = "service_not_found"
 
 
+class NoCloudRun(SightError):
+    """This installation does not say which Cloud Run it is of."""
+
+    code = "no_cloud_run"
+    status = 501
+    title = "No Cloud Run"
+
+
 class TrafficNotMoved(SightError):
     """The change was accepted, but the traffic did not end where it was sent."""
 

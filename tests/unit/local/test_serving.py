@@ -83,11 +83,13 @@ def test_a_missing_function_is_named(tmp_path: Path) -> None:
         ("/_functions/unknown", "api", "/_functions/unknown"),
         ("/_functions/", "api", "/_functions/"),
         ("/api/v1/projects", "api", "/api/v1/projects"),
+        ("/ops/releases", "rollback", "/ops/releases"),
+        ("/opsy", "api", "/opsy"),
         ("/", "api", "/"),
     ],
 )
-def test_the_gateway_routes_pushes_to_functions(path: str, reached: str, rest: str) -> None:
-    """Push paths reach the function they name, and everything else the API."""
+def test_the_gateway_routes_to_functions(path: str, reached: str, rest: str) -> None:
+    """Push paths reach the function they name, what engineers ask for the rollback, and everything else the API."""
     seen: list[tuple[str, str]] = []
 
     def noting(name: str) -> WSGIApplication:
@@ -97,7 +99,8 @@ def test_the_gateway_routes_pushes_to_functions(path: str, reached: str, rest: s
 
         return app_of(answer)
 
-    assert post(route(noting("api"), {"answer": noting("answer")}), b"{}", path=path) == 200
+    gateway = route(noting("api"), {"answer": noting("answer")}, rollback=noting("rollback"))
+    assert post(gateway, b"{}", path=path) == 200
     assert seen == [(reached, rest)]
 
 
