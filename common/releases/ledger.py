@@ -106,6 +106,16 @@ class Ledger:
             _away(error)
             return self._remembered(service, region)
 
+    def unfinished(self, seconds: float) -> list[Record]:
+        """The records of changes of traffic asked for so long ago that whoever was to make them has died."""
+        from common.releases import store
+
+        connection = self._within_limit()
+        if connection is None:
+            return []
+        with connection, connection.begin():
+            return store.unfinished(connection, seconds)
+
     def _open(self, service: str, region: str, now: datetime, incident_id: str) -> Page:
         connection = self._within_limit()
         if connection is None:

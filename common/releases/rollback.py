@@ -12,10 +12,10 @@ import structlog
 
 from common.cloud_run.documents import same_traffic
 from common.cloud_run.port import CloudRunUnavailable, ServiceNotFound, TrafficNotMoved
-from common.errors import Unavailable
+from common.errors import SightError, Unavailable
 from common.releases import alerts, traffic
 from common.releases.decision import FROM_USERS, accused, decide, successor
-from common.releases.models import Decision, Evidence
+from common.releases.models import ROLLBACK, Decision, Evidence
 from common.releases.record import record_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(minutes=5)
 """For so long after an incident began what cannot be had is asked for again before a human is told of it."""
+
+OVERDUE_SECONDS = 180.0
+"""A change of traffic that was asked for so long ago was cut off: none takes so long."""
 
 log = structlog.get_logger()
 
@@ -88,6 +91,20 @@ class Rollback:
         alert = replace(alert, state="open")
         history = self.ledger.history(alert.service or "", alert.region or "", self.clock())
         return replace(self._decide(alert, self._service(alert), history), dry_run=True)
+
+    def finish_overdue(self) -> int:
+        """Finishes the changes of traffic whose instance died, and whose alert does not come again; returns how many
+        there were. One that cannot be finished now is left for the next time."""
+        overdue = self.ledger.unfinished(OVERDUE_SECONDS)
+        for record in overdue:
+            try:
+                with self.ledger.opened(record.service, record.region, self.clock()) as page:
+                    begun = page.earlier(record)
+                    if begun is not None and begun.change is not None and begun.change.state == "asked":
+                        self._resume(page, begun)
+            except SightError as error:
+                log.warning("not_finished", service=record.service, code=error.code, detail=error.detail)
+        return len(overdue)
 
     def _tell_of(self, error: CloudRunUnavailable, page: Page, record: Record, alert: Alert) -> None:
         if alert.started_at is None or self.clock() - alert.started_at > PATIENCE:
@@ -189,7 +206,8 @@ class Rollback:
         elif traffic.same_shares(found.traffic, begun.change.after, found.latest_ready):
             self._make(page, begun, begun.change.after)
         elif begun.state == "closed":
-            page.write(begun.failed("the incident closed before the traffic was moved"))
+            why = "the incident closed" if begun.actor == ROLLBACK else "the process that was to do it ended"
+            page.write(begun.failed(f"{why} before the traffic was moved"))
         elif traffic.same_shares(found.traffic, begun.change.before, found.latest_ready):
             wanted = traffic.back_to(found, begun.target, begun.source) if begun.source else begun.change.after
             self._make(page, begun, wanted)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from common.notify.service import tell
 from common.releases.models import ROLLBACK, ROLLOUT, History
@@ -32,6 +33,16 @@ of traffic takes."""
 def enter(engine: Engine) -> Connection:
     """A connection that Postgres answers on and gives up by itself once nothing is heard of this process. Raises what
     sqlalchemy does when Postgres is away."""
+    try:
+        return _enter(engine)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    engine.dispose()  # what the pool holds is as dead as the one it gave: the server was restarted
+    return _enter(engine)
+
+
+def _enter(engine: Engine) -> Connection:
     connection = engine.connect()
     try:
         with connection.begin():
@@ -39,7 +50,6 @@ def enter(engine: Engine) -> Connection:
                 text("SELECT set_config('idle_session_timeout', :limit, false)"), {"limit": f"{IDLE_SECONDS}s"}
             )
     except BaseException:
-        connection.invalidate()
         connection.close()
         raise
     return connection
@@ -121,6 +131,33 @@ def load(connection: Connection, record: Record) -> Record | None:
     names = ("state", "action", "code", "reason", "source", "target", "dry_run", "actor", "lines")
     kept = {name: getattr(found, name) for name in names}
     return Record.from_json(record.as_json() | kept | {"change": change if found.change_state else None})
+
+
+def unfinished(connection: Connection, seconds: float) -> list[Record]:
+    """The records of changes that were asked for so long ago and are not known to have ended; `load` completes them."""
+    rows = connection.execute(
+        text("""
+            SELECT i.*, c.actor FROM traffic_changes c JOIN incidents i ON i.id = c.incident_id
+            WHERE c.state = 'asked' AND c.created_at < now() - make_interval(secs => :seconds)
+            ORDER BY c.created_at LIMIT 100
+        """),
+        {"seconds": seconds},
+    )
+    return [
+        Record(
+            incident_id=row.incident_id,
+            service=row.service,
+            region=row.region,
+            state=row.state,
+            kind=row.kind,
+            summary="",
+            url="",
+            notification=row.notification,
+            started_at=row.started_at,
+            actor=row.actor,
+        )
+        for row in rows
+    ]
 
 
 def write(connection: Connection, record: Record, channels: Sequence[str]) -> list[UUID]:

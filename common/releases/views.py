@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sqlalchemy import text
 
@@ -13,18 +14,26 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+_RELEASE = "service, region, revision, state, percent, reason, created_at, promoted_at, finished_at, due_at"
+
+
 class IncidentNotFound(NotFound):
     """No incident of this id was ever announced."""
 
     code = "incident_not_found"
 
 
+def release(connection: Connection, release_id: UUID) -> dict[str, Any]:
+    """A release that there is."""
+    row = connection.execute(text(f"SELECT {_RELEASE} FROM releases WHERE id = :id"), {"id": release_id}).one()
+    return _json(row)
+
+
 def releases(connection: Connection, *, service: str | None, region: str | None, limit: int) -> list[dict[str, Any]]:
     """Releases, the latest first."""
     rows = connection.execute(
-        text("""
-            SELECT service, region, revision, state, percent, reason, created_at, promoted_at, finished_at, due_at
-            FROM releases
+        text(f"""
+            SELECT {_RELEASE} FROM releases
             WHERE (CAST(:service AS text) IS NULL OR service = :service)
               AND (CAST(:region AS text) IS NULL OR region = :region)
             ORDER BY created_at DESC, id LIMIT :limit

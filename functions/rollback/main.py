@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from common import shutdown
 from common.bootstrap import services
 from common.bus.envelope import parse_push
 from common.errors import Malformed, SightError
@@ -26,6 +27,7 @@ def rollback(request: Request) -> tuple[str, int] | Response:
 
         return answer(request, services())
     try:
+        shutdown.PROCESS.check()
         services().prove(request.headers.get("Authorization"))
         services().rollback.answer(_data(request.get_data()))
     except SightError as error:

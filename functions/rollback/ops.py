@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hmac
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from flask import Response
 
-from common.errors import InvalidInput, Malformed, NotFound, SightError, Unauthenticated, Unavailable
+from common.errors import Conflict, InvalidInput, Malformed, NotFound, SightError, Unauthenticated, Unavailable
+from common.releases.alerts import NAME
 
 if TYPE_CHECKING:
     from flask import Request
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1_000_000
 MAX_LIMIT = 500
 MAX_TEXT = 500
+RETRY_AFTER_SECONDS = 2
 NO_STORE = {"Cache-Control": "no-store"}
 
 Fields = Mapping[str, Any]
@@ -33,9 +36,7 @@ def answer(request: Request, services: Services) -> Response:
     try:
         _authenticate(request, services)
         status, body = _route(request)(_fields(request), services)
-        return Response(
-            json.dumps(body), status, content_type="application/json", headers={"Cache-Control": "no-store"}
-        )
+        return Response(json.dumps(body), status, NO_STORE, content_type="application/json")
     except SightError as error:
         found = error
     except Exception as error:
@@ -71,7 +72,7 @@ def _fields(request: Request) -> Fields:
         raise Malformed("the body is too large")
     try:
         fields = json.loads(body or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise Malformed("the body must be a JSON object")
@@ -81,15 +82,15 @@ def _fields(request: Request) -> Fields:
 def _list_releases(fields: Fields, services: Services) -> Answer:
     from common.releases import views
 
-    service, region = _text(fields, "service", needed=False), _text(fields, "region", needed=False)
-    with services.engine.connect() as connection:
+    service, region = _name(fields, "service"), _name(fields, "region")
+    with services.rollback.ledger.engine().connect() as connection:
         return 200, {"items": views.releases(connection, service=service, region=region, limit=_limit(fields))}
 
 
 def _timeline(fields: Fields, services: Services) -> Answer:
     from common.releases import views
 
-    with services.engine.connect() as connection:
+    with services.rollback.ledger.engine().connect() as connection:
         items = views.timeline(connection, *_where(fields, services), limit=_limit(fields))
     return 200, {"items": items}
 
@@ -100,7 +101,7 @@ def _roll_back(fields: Fields, services: Services) -> Answer:
     record = by_hand.roll_back(
         services.rollback,
         *_where(fields, services),
-        to=_text(fields, "to", needed=False),
+        to=_name(fields, "to"),
         reason=_needed(fields, "reason"),
         by=_needed(fields, "by"),
         force=_flag(fields, "force"),
@@ -114,12 +115,32 @@ def _promote(fields: Fields, services: Services) -> Answer:
     record = by_hand.promote(
         services.rollback,
         *_where(fields, services),
-        revision=_needed(fields, "revision"),
+        revision=_name(fields, "revision") or _needed(fields, "revision"),
         reason=_needed(fields, "reason"),
         by=_needed(fields, "by"),
         force=_flag(fields, "force"),
     )
     return _moved(record)
+
+
+def _release(fields: Fields, services: Services) -> Answer:
+    from common.releases import store, views
+    from common.releases.events import ReleaseDeployed
+
+    service, region = _where(fields, services)
+    by, revision, tag = (
+        _needed(fields, "by"),
+        _text(fields, "revision", needed=False),
+        _text(fields, "tag", needed=False),
+    )
+    if (revision is None) == (tag is None):
+        raise InvalidInput.of("revision", "give either revision or tag")
+    begun = services.walk.begin(ReleaseDeployed(service=service, region=region, revision=revision, tag=tag))
+    if begun is None:
+        raise Conflict(f"there is nothing to release of {service}: its timeline says why")
+    with services.engine.begin() as connection:
+        store.add_line(connection, service, region, "by_hand", f"{by}: release it", release_id=begun)
+        return 202, views.release(connection, begun)
 
 
 def _pause(fields: Fields, services: Services) -> Answer:
@@ -135,7 +156,7 @@ def _set_paused(fields: Fields, services: Services, *, paused: bool) -> Answer:
 
     service, region = _where(fields, services)
     by, reason = _needed(fields, "by"), _needed(fields, "reason")
-    with services.engine.begin() as connection:
+    with services.rollback.ledger.engine().begin() as connection:
         views.set_paused(connection, service, region, paused=paused, by=by, reason=reason)
     return 200, {"service": service, "region": region, "paused": paused}
 
@@ -147,7 +168,7 @@ def _replay(fields: Fields, services: Services) -> Answer:
     if (incident is None) == (notification is None):
         raise InvalidInput.of("incident_id", "give either incident_id or notification")
     if incident is not None:
-        with services.engine.connect() as connection:
+        with services.rollback.ledger.engine().connect() as connection:
             notification = views.notification(connection, incident)
     decision = services.rollback.rehearse(json.dumps(notification).encode())
     names = ("action", "code", "reason", "source", "target", "dry_run")
@@ -173,6 +194,7 @@ ROUTES: Mapping[tuple[str, str], Callable[[Fields, Services], Answer]] = {
     ("GET", "/ops/timeline"): _timeline,
     ("POST", "/ops/rollback"): _roll_back,
     ("POST", "/ops/promote"): _promote,
+    ("POST", "/ops/release"): _release,
     ("POST", "/ops/pause"): _pause,
     ("POST", "/ops/resume"): _resume,
     ("POST", "/ops/replay"): _replay,
@@ -180,7 +202,16 @@ ROUTES: Mapping[tuple[str, str], Callable[[Fields, Services], Answer]] = {
 
 
 def _where(fields: Fields, services: Services) -> tuple[str, str]:
-    return _needed(fields, "service"), _text(fields, "region", needed=False) or services.settings.tasks_location
+    service = _name(fields, "service") or _needed(fields, "service")
+    return service, _name(fields, "region") or services.settings.tasks_location
+
+
+def _name(fields: Fields, name: str) -> str | None:
+    """The name of something in Cloud Run: it goes into the addresses of requests."""
+    found = _text(fields, name, needed=False)
+    if found is not None and not NAME.fullmatch(found):
+        raise InvalidInput.of(name, "must be lowercase letters, digits and hyphens")
+    return found
 
 
 def _needed(fields: Fields, name: str) -> str:
@@ -195,9 +226,16 @@ def _text(fields: Fields, name: str, *, needed: bool) -> str | None:
         if needed:
             raise InvalidInput.of(name, "is required")
         return None
-    if not isinstance(value, str) or len(value) > MAX_TEXT or "\x00" in value:
-        raise InvalidInput.of(name, f"must be text of at most {MAX_TEXT} characters")
-    return value
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= MAX_TEXT or not _is_storable(value):
+        raise InvalidInput.of(name, f"must be text of 1 to {MAX_TEXT} characters")
+    return value.strip()
+
+
+def _is_storable(value: str) -> bool:
+    try:
+        return b"\x00" not in value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON may spell
+        return False
 
 
 def _flag(fields: Fields, name: str) -> bool:
@@ -224,4 +262,9 @@ def _problem(error: SightError, path: str) -> Response:
         "instance": path,
         "errors": [{"field": each.field, "message": each.message} for each in error.errors],
     }
-    return Response(json.dumps(body), error.status, content_type="application/problem+json")
+    headers = dict(NO_STORE)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="sight"'
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or RETRY_AFTER_SECONDS)))
+    return Response(json.dumps(body), error.status, headers, content_type="application/problem+json")

@@ -114,17 +114,22 @@ class Watch:
             return connection.execute(text(statement), parameters).all()
 
 
-@pytest.fixture
-def watch(engine: Engine, cloud_run_server: CloudRunServer, world: World) -> Watch:
-    """A service whose first revision was promoted two hours ago and whose second one minutes ago."""
-    now = time.time()
-    world.deploy("api", GOOD, created=now - 7200)
-    world.deploy("api", BAD, created=now - 300, no_traffic=True)
+def deploy_bad(engine: Engine, world: World) -> None:
+    """Deploys a revision that was promoted two hours ago, and one minutes ago that has all the traffic."""
+    at = time.time()
+    world.deploy("api", GOOD, created=at - 7200)
+    world.deploy("api", BAD, created=at - 300, no_traffic=True)
     world.set_traffic("api", [{"type": NAMED, "revision": BAD, "percent": 100}])
-    watch = Watch(engine, cloud_run_server, world, ListBus())
     with engine.begin() as connection:
         for revision in (GOOD, BAD):
             store.mark_promoted(connection, "api", REGION, revision, "test")
+
+
+@pytest.fixture
+def watch(engine: Engine, cloud_run_server: CloudRunServer, world: World) -> Watch:
+    """A service whose first revision was promoted two hours ago and whose second one minutes ago."""
+    deploy_bad(engine, world)
+    watch = Watch(engine, cloud_run_server, world, ListBus())
     watch.requests()
     return watch
 
