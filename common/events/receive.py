@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from common import shutdown
 from common.bus.envelope import parse_push
 from common.bus.port import Delivery
+from common.database import failures
 from common.errors import Malformed, SightError, Unauthenticated, Unavailable
 from common.events import dead_letters
 from common.shutdown import Shutdown
@@ -56,9 +57,10 @@ class Receiver:
     ) -> tuple[str, int]:
         """Handles the event in a push request and returns the response's body and status.
 
-        204 acknowledges: the event was handled, or never can be and is now a dead letter with its cause.
-        503 asks for redelivery with backoff, in a process that is to end as well. 401 refuses a sender that
-        proves nothing. An unexpected error is logged and answered 500, which the bus retries too, up to its limit.
+        204 acknowledges: the event was handled, or never can be and is now a dead letter with its cause, as is one
+        whose data the database refuses. 503 asks for redelivery with backoff, in a process that is to end as well.
+        401 refuses a sender that proves nothing. An unexpected error is logged and answered 500, which the bus
+        retries too, up to its limit.
         """
         refused = self._refusal(headers)
         if refused is not None:
@@ -104,12 +106,14 @@ class Receiver:
                 log.info("event_deferred", code=error.code, detail=error.detail)
                 return error.code, 503
             return self._bury(delivery, error.code, error.detail)
-        except (DBAPIError, PoolTimeout) as error:
-            log.warning("database_unavailable", error=type(error).__name__)
-            return "database_unavailable", 503
+        except DBAPIError as error:
+            if failures.refuses_data(error):
+                return self._bury(delivery, "database_refused", failures.explain(error))
+            return _unavailable(error) if failures.passes(error) else _unexpected()
+        except PoolTimeout as error:
+            return _unavailable(error)
         except Exception:
-            log.exception("event_failed")
-            return "internal", 500
+            return _unexpected()
         return ACKNOWLEDGED
 
     def _bury(self, delivery: Delivery, code: str, cause: str) -> tuple[str, int]:
@@ -117,9 +121,18 @@ class Receiver:
         try:
             dead_letters.record(self.engine, self.workspace_id, delivery, code=code, cause=cause)
         except (DBAPIError, PoolTimeout) as error:
-            log.warning("database_unavailable", error=type(error).__name__)
-            return "database_unavailable", 503
+            return _unavailable(error)
         return ACKNOWLEDGED
+
+
+def _unavailable(error: Exception) -> tuple[str, int]:
+    log.warning("database_unavailable", error=type(error).__name__)
+    return "database_unavailable", 503
+
+
+def _unexpected() -> tuple[str, int]:
+    log.exception("event_failed")
+    return "internal", 500
 
 
 def _unreadable(body: bytes) -> Delivery:

@@ -10,11 +10,12 @@ from urllib.parse import quote
 import structlog
 from flask import Response, current_app, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from common.audiences.parsing import field_path
+from common.database import failures
 from common.errors import FieldError, InvalidInput, NotFound, SightError
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 MAX_ERRORS = 50
-PASSING_SQLSTATES = ("08", "40", "53", "57")
-"""Classes of Postgres errors that pass: connection, transaction rollback, resources, operator intervention."""
 
 
 class FieldProblem(BaseModel):
@@ -132,18 +131,7 @@ def _of_http(error: HTTPException) -> Response | HTTPException:
 
 
 def _of_database(error: DBAPIError) -> Response:
-    if not _passes(error):
-        return _unexpected(error)
-    return _unavailable(error)
-
-
-def _passes(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    first = error.orig.args[0] if error.orig is not None and error.orig.args else None
-    if isinstance(first, dict) and "C" in first:
-        return str(first["C"]).startswith(PASSING_SQLSTATES)
-    return isinstance(error, InterfaceError | OperationalError)
+    return _unavailable(error) if failures.passes(error) else _unexpected(error)
 
 
 def _unavailable(error: Exception) -> Response:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 
 from common.bus.envelope import to_push
 from common.bus.port import BusUnavailable, Delivery
+from common.database.prepared import run
 from common.errors import InvalidInput, NotFound, Unauthenticated, Unavailable
 from common.events.dead_letters import DeadLetterView, list_dead_letters
 from common.events.models import EVENT, AnyEvent, JobAccepted
@@ -65,6 +66,19 @@ def raising(error: Exception) -> Handle:
 
     def handle(_event: AnyEvent) -> None:
         raise error
+
+    return handle
+
+
+def running(engine: Engine, statement: str, *, prepared: bool = False) -> Handle:
+    """A handler that runs a statement, in either way there is."""
+
+    def handle(_event: AnyEvent) -> None:
+        if prepared:
+            run(engine, statement)
+            return
+        with engine.begin() as connection:
+            connection.execute(text(statement))
 
     return handle
 
@@ -137,6 +151,37 @@ def test_a_lost_database_has_the_event_come_again(inbox: Inbox, dead_engine: Eng
             connection.execute(text("SELECT 1"))
 
     assert inbox.push(handle=handle) == 503
+    assert inbox.buried() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "state"),
+    [
+        ("SELECT 1 / 0", "22012"),
+        ("SELECT CAST('seven' AS int)", "22P02"),
+        ("INSERT INTO projects (id, workspace_id) VALUES (gen_random_uuid(), gen_random_uuid())", "23502"),
+    ],
+)
+@pytest.mark.parametrize("prepared", [False, True])
+def test_data_the_database_refuses_is_a_dead_letter(inbox: Inbox, statement: str, state: str, prepared: bool) -> None:
+    """No redelivery can mend it; what the server said is the cause."""
+    assert inbox.push(handle=running(inbox.engine, statement, prepared=prepared)) == 204
+    (letter,) = inbox.buried()
+    assert letter.cause_code == "database_refused"
+    assert letter.cause.endswith(f"(SQLSTATE {state})")
+
+
+@pytest.mark.parametrize("state", ["08006", "40001", "40P01", "53300", "57014", "57P01"])
+def test_trouble_of_the_database_comes_again(inbox: Inbox, state: str) -> None:
+    """A conflict with others, a server that is full, shutting down or slow: later it may well succeed."""
+    statement = f"DO $$ BEGIN RAISE EXCEPTION 'trouble' USING ERRCODE = '{state}'; END $$"
+    assert inbox.push(handle=running(inbox.engine, statement)) == 503
+    assert inbox.buried() == []
+
+
+def test_a_statement_that_is_wrong_is_an_unexpected_error(inbox: Inbox) -> None:
+    """It is an error of ours, and not the database's."""
+    assert inbox.push(handle=running(inbox.engine, "SELECT * FROM no_such_table")) == 500
     assert inbox.buried() == []
 
 
