@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from common.database import failures
 from common.database.engine import autocommit
 from common.errors import SightError
 from common.jobs import leases, outcomes, spending, stops
@@ -78,16 +79,21 @@ def work(
     deadline = min(time.monotonic() + claim.seconds_left, lease_end - RECORD_SECONDS)
     try:
         effect = perform(claim, calls, deadline)
+        pending = _persist(lambda: outcomes.finish(engine, claim, effect, calls.made), until=lease_end)
     except SightError as error:
         _give_back(claim, calls, lease_end, error, engine, relay)
         return
-    except Exception:
+    except Exception as error:
+        if failures.refuses_data(error):
+            log.exception("result_refused", item_id=str(claim.item_id), job_id=str(claim.job_id))
+            reason = "the database refuses what was to be recorded"
+            _fail(claim, calls, lease_end, engine, relay, code="result_refused", reason=reason)
+            return
         _persist(
             lambda: outcomes.release(engine, claim, code="internal", reason="an unexpected error", calls=calls.made),
             until=lease_end,
         )
         raise
-    pending = _persist(lambda: outcomes.finish(engine, claim, effect, calls.made), until=lease_end)
     if pending is None:
         log.warning("lease_lost", item_id=str(claim.item_id), token=claim.token)
         return
@@ -155,7 +161,7 @@ def _fail(
 
 
 def _persist(change: Callable[[], T], *, until: float) -> T:
-    """Claims an item or records what became of it, and tries again while the database cannot be reached.
+    """Claims an item or records what became of it, and tries again while the database is away or in trouble.
 
     Otherwise a restart of the server would cost every call under way, and each item the rest of its lease. A
     repeat of what had arrived after all changes nothing, and answers what was not heard.
@@ -164,8 +170,8 @@ def _persist(change: Callable[[], T], *, until: float) -> T:
         try:
             return change()
         except (DBAPIError, PoolTimeout) as error:
-            lost = isinstance(error, PoolTimeout) or error.connection_invalidated
-            if not lost or time.monotonic() + RECONNECT_SECONDS >= until:
+            passing = isinstance(error, PoolTimeout) or failures.passes(error)
+            if not passing or time.monotonic() + RECONNECT_SECONDS >= until:
                 raise
             log.info("database_awaited", error=type(error).__name__)
         time.sleep(RECONNECT_SECONDS)

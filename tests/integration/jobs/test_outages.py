@@ -68,14 +68,37 @@ def test_an_item_is_given_back_across_a_restart_of_the_database(jobs: Jobs) -> N
     assert jobs.sql("SELECT state, lease_owner FROM job_items WHERE id = :id", id=event.item_id) == [("ready", None)]
 
 
-def test_a_result_the_database_refuses_is_not_tried_again(jobs: Jobs) -> None:
-    """A statement that fails on a sound connection fails at once: trying again would change nothing."""
-    jobs.accept(total=2, rounds=1, flow="parallel")
+def test_a_result_the_database_refuses_fails_its_item(jobs: Jobs) -> None:
+    """To make it again would cost another call and change nothing: the item says what happened, and the job goes on."""
+    job_id = jobs.accept(total=2, rounds=1, flow="parallel")
     jobs.fan_out()
-    event = jobs.asked()[0]
-    refused = Effect("UPDATE projects SET name = NULL FROM item", {})
+    first, second = jobs.asked()
+
+    def perform(claim: Claim, calls: Calls, deadline: float) -> Effect:
+        calls.add(paid(5))
+        return Effect("UPDATE projects SET name = NULL FROM item", {})
+
+    jobs.work(first, perform)
+    jobs.work(second)
+    job = jobs.get(job_id)
+    assert (job.state, job.items.done, job.items.failed, job.spend.spent_micros) == ("partial", 1, 1, 5)
+    assert [reason.code for reason in job.reasons] == ["result_refused"]
+
+
+def test_a_result_that_cannot_be_written_leaves_its_item_free(jobs: Jobs) -> None:
+    """A statement that is wrong is an error of ours: the item does not wait for its lease, and keeps what it cost."""
+    job_id = jobs.accept(total=1, rounds=1)
+    jobs.fan_out()
+    [event] = jobs.asked()
+
+    def perform(claim: Claim, calls: Calls, deadline: float) -> Effect:
+        calls.add(paid(5))
+        return Effect("UPDATE no_such_table SET name = NULL FROM item", {})
+
     with pytest.raises(DBAPIError):
-        jobs.work(event, lambda claim, calls, deadline: refused)
+        jobs.work(event, perform)
+    assert jobs.sql("SELECT state, reason_code FROM job_items") == [("ready", "internal")]
+    assert jobs.get(job_id).spend.spent_micros == 5
 
 
 def claim(jobs: Jobs, job_id: UUID, claim_id: UUID | None = None) -> Claim | None:
