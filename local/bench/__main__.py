@@ -10,21 +10,30 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from local.bench.cases import CASES, SETTINGS, Figure
+from local.bench import rollbacks
+from local.bench.cases import CASES, SETTINGS
+from local.bench.figures import Figure
 from local.bench.rig import ROOT, rig
+
+ROLLBACKS = {"rollback": rollbacks.warm, "rollback-cold": rollbacks.cold}
+"""The cases that need no language model."""
 
 
 def main() -> None:
     """Runs the cases asked for, all unless told otherwise."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--case", choices=CASES, help="only this one")
+    parser.add_argument("--case", choices=[*CASES, *ROLLBACKS], help="only this one")
     chosen = parser.parse_args().case
     figures: list[Figure] = []
     console = Console()
-    for name in [chosen] if chosen else CASES:
-        console.print(f"[dim]{name}: {(CASES[name].__doc__ or '').splitlines()[0]}[/dim]")
-        with rig(SETTINGS.get(name, {})) as running:
-            figures += CASES[name](running)
+    for name in [chosen] if chosen else [*CASES, *ROLLBACKS]:
+        about = (CASES.get(name) or ROLLBACKS[name]).__doc__ or ""
+        console.print(f"[dim]{name}: {about.splitlines()[0]}[/dim]")
+        if name in ROLLBACKS:
+            figures += ROLLBACKS[name]()
+        else:
+            with rig(SETTINGS.get(name, {})) as running:
+                figures += CASES[name](running)
     console.print(_table(figures))
     _write(figures, ROOT / "build" / "bench.json")
 

@@ -9,26 +9,11 @@ from statistics import quantiles
 
 import requests
 
+from local.bench.figures import Figure
 from local.bench.rig import QUESTIONS, Rig, Run
 
 MEGABYTE = 2**20
 PERSONAS = "personas 20, 2.0 s"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured value. `target` is the most it may be, None where it is only reported."""
-
-    case: str
-    metric: str
-    value: float
-    unit: str
-    target: float | None = None
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether the target is reached, None without one."""
-        return None if self.target is None else self.value <= self.target
 
 
 @dataclass(frozen=True, slots=True)

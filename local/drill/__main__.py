@@ -21,6 +21,9 @@ from local.drill.stage import Stage, staged
 from local.processes import StartFailed
 
 ROOT = Path(__file__).parents[2]
+WIDTH = 110
+"""Of what is written to a file."""
+
 KEYS = (
     "fault",
     "bus",
@@ -40,7 +43,7 @@ def main() -> int:
     parser.add_argument("--bus", choices=["embedded", "pubsub"], default="embedded", help="what carries the alerts")
     parser.add_argument("--scene", choices=[scene.service for scene in SCENES], help="only this one")
     options = parser.parse_args()
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     scenes = [scene for scene in SCENES if options.scene in (None, scene.service)]
     results: list[Result] = []
     try:

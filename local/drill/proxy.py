@@ -21,7 +21,7 @@ class Proxy:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
         self._thread.start()
@@ -66,6 +66,11 @@ def _ask(address: str, path: str) -> tuple[int, bytes]:
         return 503, b"The request failed because the instance could not start or ended."
     finally:
         connection.close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing: a user who leaves early is no error."""
 
 
 def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:

@@ -41,6 +41,9 @@ class Scene:
     expected: str
     play: Callable[[Stage, Scene], Result]
     fault: str = "none"
+    alert: str = "errors"
+    """The kind of alert policy that is to notice."""
+
     policy: tuple[tuple[str, Any], ...] = ()
 
 
@@ -69,8 +72,7 @@ class Result:
 def broken_deployment(stage: Stage, scene: Scene) -> Result:
     """A bad revision gets all the traffic at once; an alert is raised, and the rollback decides."""
     stage.service(scene.service)
-    database = NOWHERE if scene.fault == "unhealthy" else None
-    with _revision(stage, scene, database) as new, _users(stage, scene, _rate(scene)) as users:
+    with _revision(stage, scene) as new, _users(stage, scene, _rate(scene)) as users:
         began = time.time()
         _deploy(stage, scene, new)
         if scene.expected == "moved_by_hand":
@@ -81,7 +83,7 @@ def broken_deployment(stage: Stage, scene: Scene) -> Result:
 def dependency_down(stage: Stage, scene: Scene) -> Result:
     """The database of both revisions goes down minutes after a good one was deployed."""
     stage.service(scene.service)
-    with _revision(stage, scene, None) as new, _users(stage, scene, PER_SECOND) as users:
+    with _revision(stage, scene) as new, _users(stage, scene, PER_SECOND) as users:
         _deploy(stage, scene, new)
         time.sleep(1.0)
         began = time.time()
@@ -95,7 +97,7 @@ def dependency_down(stage: Stage, scene: Scene) -> Result:
 def release(stage: Stage, scene: Scene) -> Result:
     """A revision is deployed without traffic, and walks up or is taken back."""
     stage.service(scene.service)
-    with _revision(stage, scene, None) as new, _users(stage, scene, PER_SECOND) as users:
+    with _revision(stage, scene) as new, _users(stage, scene, PER_SECOND) as users:
         stage.world.deploy(scene.service, NEW, address=new.address, no_traffic=True, tag="candidate")
         deployed = ReleaseDeployed(service=scene.service, region=REGION, tag="candidate")
         stage.publish(RELEASES, deployed.model_dump_json().encode())
@@ -104,7 +106,8 @@ def release(stage: Stage, scene: Scene) -> Result:
             time.sleep(0.2)
         time.sleep(2.0)
         at = {line.type: line.at.timestamp() for line in stage.lines(scene.service)}
-        began, outcome = at.get("shifted_10", 0.0), stage.state(scene.service, NEW) or "never begun"
+        began = at.get("shifted_10") or at.get("deployed", time.time())
+        outcome = stage.state(scene.service, NEW) or "never begun"
         failed = at.get("failed") if outcome == "failed" else None
         return _result(stage, scene, users, began, outcome, decided=failed, shifted=at.get("shifted_0"))
 
@@ -116,8 +119,8 @@ def _answered(stage: Stage, scene: Scene, new: Revision, users: Users, began: fl
         NEW,
         url=stage.proxy.url,
         log=new.log,
+        kind=scene.alert,
         within=ALERT_SECONDS,
-        wanted=lambda: True,
     )
     if found is None:
         return _result(stage, scene, users, began, "no alert was raised")
@@ -209,8 +212,8 @@ def _move_by_hand(stage: Stage, scene: Scene) -> None:
 
 
 @contextmanager
-def _revision(stage: Stage, scene: Scene, database: str | None) -> Iterator[Revision]:
-    fault = scene.fault if scene.fault != "unhealthy" else "none"
+def _revision(stage: Stage, scene: Scene) -> Iterator[Revision]:
+    fault, database = (scene.fault, None) if scene.fault != "unhealthy" else ("none", NOWHERE)
     new = stage.start_revision(f"{scene.service}-{NEW}", fault=fault, database_url=database)
     try:
         yield new
@@ -229,21 +232,22 @@ def _users(stage: Stage, scene: Scene, per_second: float) -> Iterator[Users]:
 
 SCENES = (
     Scene("5xx", "api-5xx", "rolled_back", broken_deployment, "5xx"),
-    Scene("slow", "api-slow", "rolled_back", broken_deployment, "slow"),
-    Scene("crashing", "api-crashing", "rolled_back", broken_deployment, "crashing"),
-    Scene("unhealthy", "api-unhealthy", "rolled_back", broken_deployment, "unhealthy"),
-    Scene("5xx, released by steps", "api-canary", "failed", release, "5xx"),
-    Scene("none: a healthy release", "api-healthy", "promoted", release),
+    Scene("slow", "api-slow", "rolled_back", broken_deployment, "slow", "latency"),
+    Scene("crashing", "api-crashing", "rolled_back", broken_deployment, "crashing", "crashes"),
+    Scene("unhealthy", "api-unhealthy", "rolled_back", broken_deployment, "unhealthy", "health"),
+    Scene("5xx, by steps", "api-canary", "failed", release, "5xx"),
+    Scene("unhealthy, by steps", "api-smoke", "failed", release, "unhealthy"),
+    Scene("none: healthy", "api-healthy", "promoted", release),
     Scene(
-        "too little traffic",
+        "5xx, little traffic",
         "api-quiet",
         "too_little_traffic",
         broken_deployment,
         "5xx",
-        (("min_requests", 200),),
+        policy=(("min_requests", 200),),
     ),
-    Scene("a human moved the traffic", "api-human", "moved_by_hand", broken_deployment, "5xx"),
-    Scene("a dependency of both is down", "api-dependency", "dependency", dependency_down),
+    Scene("5xx, moved by hand", "api-human", "moved_by_hand", broken_deployment, "5xx"),
+    Scene("dependency down", "api-dependency", "dependency", dependency_down),
 )
 """The last takes the database away, so it is played last."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,18 +31,18 @@ class Trouble:
 
 
 def watch(
-    world: World, service: str, revision: str, *, url: str, log: Path, within: float, wanted: Callable[[], bool]
+    world: World, service: str, revision: str, *, kind: str, url: str, log: Path, within: float
 ) -> Trouble | None:
-    """The first trouble of a revision within so many seconds; None when there is none, or none is `wanted` any more."""
+    """The first trouble of a kind that a revision is in, within so many seconds; None when there is none."""
     deadline = time.monotonic() + within
     failed, next_check, crashes = 0, time.monotonic(), 0
-    while time.monotonic() < deadline and wanted():
-        if time.monotonic() >= next_check:
+    while time.monotonic() < deadline:
+        if kind == "health" and time.monotonic() >= next_check:
             failed = 0 if _healthy(url, service) else failed + 1
             next_check = time.monotonic() + CHECK_SECONDS
         crashes = _note_crashes(world, service, revision, log, crashes)
         found = _trouble(world, service, revision, failed, crashes)
-        if found is not None:
+        if found is not None and found.kind == kind:
             return found
         time.sleep(0.1)
     return None
@@ -59,11 +58,11 @@ def _trouble(world: World, service: str, revision: str, failed: int, crashes: in
         return Trouble("crashes", crashes, CRASHES)
     if len(samples) < LEAST_REQUESTS:
         return None
-    share = sum(sample[4] >= 500 for sample in samples) / len(samples)
-    if share > ERROR_SHARE:
-        return Trouble("errors", share, ERROR_SHARE)
     p95 = sorted(sample[5] for sample in samples)[int(0.95 * (len(samples) - 1))]
-    return Trouble("latency", p95, P95_MS) if p95 > P95_MS else None
+    if p95 > P95_MS:
+        return Trouble("latency", p95, P95_MS)
+    share = sum(sample[4] >= 500 for sample in samples) / len(samples)
+    return Trouble("errors", share, ERROR_SHARE) if share > ERROR_SHARE else None
 
 
 def _note_crashes(world: World, service: str, revision: str, log: Path, known: int) -> int:
