@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 BUS ?= embedded
 CASE ?=
 
-.PHONY: help setup demo run test soak bench check format lock docs clean
+.PHONY: help setup demo run test soak bench drill check format lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,9 @@ soak: $(VENV)/.ready-dev ## run the long forms of the fault tests
 
 bench: $(VENV)/.ready-dev ## measure speed and memory, print a table, write build/bench.json (CASE=... runs one)
 	@$(BIN)/python -m local.bench $(if $(CASE),--case $(CASE))
+
+drill: $(VENV)/.ready-dev ## break deployments on purpose, show how each ends, write build/drill.json (BUS=pubsub: through the emulator)
+	@$(BIN)/python -m local.drill --bus $(BUS)
 
 check: $(VENV)/.ready-dev ## format, lint, strict types and import rules
 	@$(BIN)/ruff format --check .
