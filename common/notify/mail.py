@@ -19,9 +19,6 @@ from common.notify.port import NotTold, Telling
 
 CALL_SECONDS = 10.0
 MAX_SUBJECT = 150
-ENDS = frozenset({"done", "trouble"})
-"""The turns that are worth another mail; what goes on in between is for who looks at Slack or the timeline."""
-
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 log = structlog.get_logger()
@@ -37,11 +34,11 @@ class Mail:
         self._recipients = list(recipients)
 
     def deliver(self, telling: Telling) -> str:
-        """Mails the message, or only remembers it where the thread's last mail said as much. The handle is
-        `status <id of the thread's first mail>`."""
+        """Mails the message, unless the thread only goes on as it was or as it should: that is for those who look at
+        Slack or the timeline. The handle is `status <id of the thread's first mail>`."""
         status, _, first = (telling.handle or "").partition(" ")
-        if first and (telling.message.status == status or telling.message.status not in ENDS):
-            return f"{status} {first}"
+        if first and telling.message.status in (status, "working"):
+            return f"{telling.message.status} {first}"
         mail = self._mail(telling, first)
         try:
             with self._server() as server:

@@ -62,17 +62,18 @@ def test_a_thread_is_a_mail_at_its_beginning_and_one_at_its_end(smtp_server: Smt
     assert last["Message-ID"] == "<n1.3@example.com>"
 
 
-def test_trouble_that_passes_and_comes_again_is_mailed_each_time(smtp_server: SmtpServer) -> None:
-    """A turn for the worse is never left out, and what goes on after an end mails nobody."""
+def test_each_turn_is_mailed(smtp_server: SmtpServer) -> None:
+    """For better or worse, however often; only what goes on as it was, or as it should, is not."""
     mail, handle = mail_through(smtp_server), ""
-    statuses = ("trouble", "working", "done", "working", "trouble", "information")
+    statuses = ("trouble", "trouble", "working", "trouble", "done", "done", "working", "information")
     for version, status in enumerate(statuses, start=1):
         told = Telling(replace(DONE, title=status, status=status), handle or None, key="n1", version=version)  # type: ignore[arg-type]
         handle = mail.deliver(told)
     assert [found["Subject"] for found in smtp_server.mailbox.mails] == [
         "[Sight] trouble",
-        "[Sight] done",
         "[Sight] trouble",
+        "[Sight] done",
+        "[Sight] information",
     ]
 
 
