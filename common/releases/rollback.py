@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from common.cloud_run.documents import same_traffic
-from common.cloud_run.port import CloudRunUnavailable, ServiceNotFound, TrafficNotMoved
+from common.cloud_run.port import CloudRunUnavailable, NoCloudRun, ServiceNotFound, TrafficNotMoved
 from common.errors import SightError, Unavailable
 from common.releases import alerts, traffic
 from common.releases.decision import FROM_USERS, accused, decide, successor
@@ -119,7 +119,7 @@ class Rollback:
             return None
         try:
             return self.cloud_run.service(alert.service, alert.region)
-        except ServiceNotFound:
+        except (ServiceNotFound, NoCloudRun):
             return None
 
     def _decide(self, alert: Alert, service: Service | None, history: History) -> Decision:

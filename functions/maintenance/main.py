@@ -23,6 +23,7 @@ def maintenance(request: Request) -> tuple[dict[str, object], int]:
         swept = asdict(sweep(s.engine, s.relay))
         swept["notifications"] = send_overdue(s.engine, s.bus)
         if s.policies:
+            swept["changes"] = s.rollback.finish_overdue()
             swept["steps"] = s.walk.overdue()
             swept["serving"] = observe(s.engine, s.cloud_run, s.policies, s.settings.tasks_location)
         return swept, 200

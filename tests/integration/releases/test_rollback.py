@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine
@@ -17,7 +19,7 @@ from common.releases.probe import Health
 from common.releases.record import Record
 from common.releases.traffic import failed_tag
 from tests.fakes.cloud_run.world import LATEST, NAMED
-from tests.integration.releases.conftest import BAD, GOOD, REGION, RELEASED, Watch, notification
+from tests.integration.releases.conftest import BAD, GOOD, REGION, RELEASED, Watch, notification, now
 
 
 def test_a_bad_revision_is_taken_back_and_marked_failed_for_ever(watch: Watch) -> None:
@@ -68,20 +70,21 @@ def test_two_instances_that_race_shift_the_traffic_once(watch: Watch) -> None:
     assert len(watch.world.patches) == 1
 
 
-def test_an_instance_that_died_before_moving_is_finished_by_the_next(watch: Watch) -> None:
-    """What was asked for is done when the alert comes again, and nothing else."""
-    watch.world.faults.reads_down = 0
-    first = watch.rollback()
-    original = first.cloud_run.move
-    assert isinstance(first.cloud_run, CloudRunRest)
+def die_before_moving(watch: Watch) -> None:
+    """Has an instance die once it has written down what it is about to do."""
+    instance = watch.rollback()
 
     def die(*_: object) -> None:
         raise CloudRunUnavailable("killed here")
 
-    first.cloud_run.move = die  # type: ignore[method-assign, assignment]
+    instance.cloud_run.move = die  # type: ignore[method-assign, assignment]
     with pytest.raises(CloudRunUnavailable):
-        first.answer(notification())
-    del original
+        instance.answer(notification())
+
+
+def test_an_instance_that_died_before_moving_is_finished_by_the_next(watch: Watch) -> None:
+    """What was asked for is done when the alert comes again, and nothing else."""
+    die_before_moving(watch)
     assert watch.sql("SELECT state FROM traffic_changes") == [("asked",)]
     decision = watch.answer(notification())
     assert decision.action == "roll_back"
@@ -106,6 +109,106 @@ def test_an_instance_that_died_after_moving_is_only_written_down(watch: Watch) -
     watch.answer(notification())
     assert watch.sql("SELECT state FROM traffic_changes") == [("verified",)]
     assert len(watch.world.patches) == 1
+
+
+def test_what_was_begun_is_left_when_somebody_else_moved_the_traffic(watch: Watch) -> None:
+    """The change that was asked for is of a world that is gone."""
+    die_before_moving(watch)
+    watch.world.deploy("api", "api-3", no_traffic=True)
+    watch.world.set_traffic("api", [{"type": NAMED, "revision": "api-3", "percent": 100}])
+    watch.answer(notification())
+    assert watch.serving() == {"api-3": 100}
+    (change,) = watch.sql("SELECT state, detail FROM traffic_changes")
+    assert (change.state, change.detail) == ("failed", "somebody else moved the traffic meanwhile: it is left to them")
+    (told,) = watch.sql("SELECT message FROM notifications")
+    assert told.message["status"] == "trouble"
+
+
+def test_what_was_begun_is_left_when_the_incident_has_closed(watch: Watch) -> None:
+    """Nobody acts on a closed incident, not even halfway."""
+    die_before_moving(watch)
+    watch.answer(notification(state="closed"))
+    assert watch.world.patches == []
+    assert watch.sql("SELECT state FROM traffic_changes") == [("failed",)]
+    assert watch.answer(notification()).code == "closed"
+
+
+def test_what_was_begun_keeps_the_tags_that_came_meanwhile(watch: Watch) -> None:
+    """A tag that somebody set while the instance was dead is not lost."""
+    die_before_moving(watch)
+    watch.world.set_traffic(
+        "api",
+        [{"type": NAMED, "revision": BAD, "percent": 100}, {"type": NAMED, "revision": GOOD, "tag": "blue"}],
+    )
+    watch.answer(notification())
+    assert watch.serving() == {GOOD: 100}
+    assert {"type": NAMED, "revision": GOOD, "tag": "blue"} in watch.world.patches[-1]["traffic"]
+
+
+def test_the_sweep_finishes_what_no_alert_comes_again_for(watch: Watch) -> None:
+    """Once nobody can be at it any more, and only once."""
+    die_before_moving(watch)
+    instance = watch.rollback()
+    assert instance.finish_overdue() == 0
+    watch.sql("UPDATE traffic_changes SET created_at = now() - interval '5 minutes' RETURNING 1")
+    assert instance.finish_overdue() == 1
+    assert watch.serving() == {GOOD: 100}
+    assert watch.sql("SELECT state FROM traffic_changes") == [("verified",)]
+    assert instance.finish_overdue() == 0
+    assert len(watch.world.patches) == 1
+
+
+def test_alerts_of_one_revision_that_race_shift_the_traffic_once(watch: Watch) -> None:
+    """Two incidents, one cause: whoever waited looks at the service anew and finds the work done."""
+    watch.world.faults.operation_seconds = 0.3
+    found: list[str] = []
+    threads = [
+        threading.Thread(target=lambda n=n: found.append(watch.answer(notification(f"i{n}")).code)) for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == ["already_rolled_back"] * 3 + ["rolled_back"]
+    assert len(watch.world.patches) == 1
+
+
+def test_a_revision_beside_it_that_suffers_as_well_shows_a_dependency(watch: Watch) -> None:
+    """Both serve, both answer with errors: to move users from one to the other helps nobody."""
+    traffic = [{"type": NAMED, "revision": BAD, "percent": 10}, {"type": NAMED, "revision": GOOD, "percent": 90}]
+    watch.world.set_traffic("api", traffic)
+    watch.requests(GOOD)
+    decision = watch.answer(notification())
+    assert (decision.action, decision.code) == ("notify", "dependency")
+    assert "100% of its own answers are errors" in decision.reason
+    watch.requests(GOOD, count=10_000, status=200)
+    assert watch.answer(notification()).target == GOOD
+
+
+def test_a_cloud_run_that_is_away_for_long_is_told(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The alert comes again and again; after five minutes a human learns why nothing happens, and when it does."""
+    monkeypatch.setattr("common.google_api.READ_SECONDS", 0.1)
+    watch.world.faults.reads_down = 1000
+    instance = watch.rollback()
+    with pytest.raises(CloudRunUnavailable):
+        instance.answer(notification())
+    assert watch.sql("SELECT 1 FROM notifications") == []
+    late = replace(instance, clock=lambda: now() + timedelta(minutes=4))
+    with pytest.raises(CloudRunUnavailable):
+        late.answer(notification())
+    assert watch.sql("SELECT code FROM incidents") == [("cloud_run_unavailable",)]
+    watch.world.faults.reads_down = 0
+    watch.requests(BAD)
+    assert watch.answer(notification()).action == "roll_back"
+    (told,) = watch.sql("SELECT message FROM notifications")
+    assert told.message["status"] == "done"
+
+
+def test_a_service_without_a_policy_is_not_even_looked_at(watch: Watch) -> None:
+    """It is recorded and told."""
+    watch.world.faults.reads_down = 1000
+    assert watch.answer(notification(service="billing")).code == "not_allowlisted"
+    assert watch.sql("SELECT service, code FROM incidents") == [("billing", "not_allowlisted")]
 
 
 def test_a_dependency_that_is_down_for_both_only_tells(watch: Watch) -> None:
