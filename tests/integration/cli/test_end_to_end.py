@@ -55,7 +55,7 @@ def test_the_commands_do_what_they_say(
 ) -> None:
     """A run is made, read, exported, repeated and paid for by commands alone."""
     monkeypatch.setenv("SIGHT_URL", stack.url)
-    for name in ("SIGHT_PROJECT", "SIGHT_API_KEY"):
+    for name in ("SIGHT_PROJECT", "SIGHT_API_KEY", "SIGHT_OPS_URL", "SIGHT_REGION"):
         monkeypatch.delenv(name, raising=False)
 
     def sight(*arguments: str, code: int = 0) -> str:
@@ -104,6 +104,10 @@ def test_the_commands_do_what_they_say(
     assert read("usage", "--job", panel)["total"]["calls"] >= 4
     assert read("usage", "--by-day")["by_day"]
     assert read("dead-letters", "list") == []
+    assert read("ops", "releases") == []
+    sight("ops", "pause", "api", "--reason", "trying it")
+    assert [line["type"] for line in read("ops", "timeline", "api")] == ["paused"]
+    sight("ops", "rollback", "api", code=1)  # there is no Cloud Run here
     assert [each["id"] for each in read("group", "list")] == [group]
 
     again = read("group", "create", str(run_file), "--panel", panel)
