@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from common.notify.port import Channel
     from common.releases.models import Policy
     from common.releases.rollback import Rollback
+    from common.releases.walk import Walk
     from common.tasks.port import Tasks
 
 DAY_SECONDS = 86_400
@@ -255,6 +256,25 @@ class Services:
         from common.notify.direct import send_now
 
         send_now(self.channels, message, thread=thread, handles=self._said)
+
+    @cached_property
+    def walk(self) -> Walk:
+        """What walks new revisions to all the traffic."""
+        from common.releases.probe import probe
+        from common.releases.smoke import HttpSmokeTest
+        from common.releases.walk import Walk
+
+        key = self.settings.api_key
+        return Walk(
+            engine=self.engine,
+            bus=self.bus,
+            cloud_run=self.cloud_run,
+            monitoring=self.monitoring,
+            probe=probe,
+            smoke_test=HttpSmokeTest(key.get_secret_value() if key else None),
+            policies=self.policies,
+            channels=tuple(self.channels),
+        )
 
     @cached_property
     def _hasty_engine(self) -> Engine:
