@@ -36,7 +36,7 @@ class Workspace:
             if not self.may_look:
                 return _refused("missing_scope")
             return {"ok": True, "messages": self.messages[::-1][: int(body["limit"])]}
-        wrong = _wrong(body)
+        wrong = complaint(body)
         if wrong:
             return _refused(wrong)
         content: dict[str, Any] = {name: body[name] for name in CONTENT if name in body}
@@ -58,7 +58,7 @@ def _refused(error: str) -> dict[str, Any]:
     return {"ok": False, "error": error}
 
 
-def _wrong(body: dict[str, Any]) -> str:
+def complaint(body: dict[str, Any]) -> str:
     """Why Slack would not show this, by the limits of its blocks."""
     if not body.get("text"):
         return "no_text"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from common.notify.blocks import MAX_TEXT, blocks, escaped, summary
 from common.notify.models import Message
-from tests.fakes.slack.server import _wrong as wrong_for_slack
+from tests.fakes.slack.server import complaint
 
 MESSAGE = Message(
     title="api: rolled back to api-1",
@@ -78,6 +78,6 @@ def test_cut_text_ends_in_no_half_entity(text: str, limit: int) -> None:
 @given(MESSAGES)
 def test_slack_takes_whatever_is_told(message: Message) -> None:
     """No message is beyond the limits of blocks, and nothing in it mentions or links."""
-    assert wrong_for_slack({"text": summary(message), "blocks": blocks(message)}) == ""
+    assert complaint({"text": summary(message), "blocks": blocks(message)}) == ""
     assert len(summary(message)) <= MAX_TEXT
     assert all("<!" not in text and "<@" not in text for text in texts(message)[1:])
