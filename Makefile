@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 BUS ?= embedded
 CASE ?=
 
-.PHONY: help setup demo run test soak bench drill check format lock docs clean
+.PHONY: help setup demo run neo4j test soak bench drill check format lock docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 setup: $(VENV)/.ready ## make the virtual environment from the locks
 $(VENV)/.ready: requirements.txt pyproject.toml
@@ -29,6 +29,9 @@ demo: $(VENV)/.ready ## run a panel and a focus group from start to finish (BUS=
 
 run: $(VENV)/.ready ## keep the stack up at http://localhost:8080 until Ctrl-C (BUS=pubsub: through the emulator)
 	@SIGHT_BUS=$(BUS) $(BIN)/python -m local run
+
+neo4j: $(VENV)/.ready ## run Neo4j at bolt://127.0.0.1:7687 until Ctrl-C (needs a JDK and Maven)
+	@$(BIN)/python -m local.neo4j
 
 test: $(VENV)/.ready-dev ## run all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not soak" $(ARGS)

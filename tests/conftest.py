@@ -8,8 +8,10 @@ settings.load_profile("sight")
 
 pytest_plugins = [
     "tests.fixtures.emulator",
+    "tests.fixtures.neo4j",
     "tests.fixtures.postgres",
     "tests.fixtures.redis",
+    "tests.fixtures.silent",
     "tests.fixtures.api",
     "tests.fakes.cloud_run.fixtures",
     "tests.fakes.gemini.fixtures",

@@ -16,7 +16,7 @@ PACKAGES = ("common", "functions", "local", "cli", "tests")
 MAX_LINES = 400
 MAX_MAIN_LINES = 50
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = sorted(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+TARGETS = sorted(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
 
 
 def lines(path: Path) -> int:
@@ -48,7 +48,7 @@ def test_every_target_is_in_the_help() -> None:
     """`make help` lists every target with what it does, and so does `make` alone."""
     for arguments in ([], ["help"]):
         shown = subprocess.run(["make", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout
-        listed = dict(re.findall(r"^([a-z-]+) +(\S.*)$", shown, re.MULTILINE))
+        listed = dict(re.findall(r"^([a-z0-9-]+) +(\S.*)$", shown, re.MULTILINE))
         assert sorted(set(listed) & set(TARGETS)) == TARGETS
 
 
