@@ -185,10 +185,8 @@ def write(connection: Connection, record: Record, channels: Sequence[str]) -> li
             record.actor,
             incident_id=record.id,
         )
-        if record.source is not None:
-            mark_failed(connection, record.service, record.region, record.source, record.reason or "")
-        elif record.change.state == "verified" and record.target is not None:
-            mark_promoted(connection, record.service, record.region, record.target, record.reason or "")
+        if record.change.state == "verified":
+            _remember(connection, record)
     lines = [
         {"id": str(uuid5(record.id, f"{line.type}/{line.text}")), "type": line.type, "text": line.text}
         | {"at": line.at.isoformat()}
@@ -197,6 +195,15 @@ def write(connection: Connection, record: Record, channels: Sequence[str]) -> li
     connection.execute(_LINES, ours | {"incident": record.id, "lines": json.dumps(lines)})
     message = record.message()
     return [] if message is None else tell(connection, record.thread, message, channels)
+
+
+def _remember(connection: Connection, record: Record) -> None:
+    """Marks the revisions by what was done with them, once it is: one that still serves is not given up."""
+    why = record.reason or ""
+    if record.source is not None:
+        mark_failed(connection, record.service, record.region, record.source, why)
+    elif record.target is not None:
+        mark_promoted(connection, record.service, record.region, record.target, why)
 
 
 def write_change(

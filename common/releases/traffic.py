@@ -60,7 +60,7 @@ def same_shares(some: Iterable[Target], others: Iterable[Target], latest: str | 
 
 def remembered(service: Service, history: History) -> History:
     """What Postgres knows, and what Cloud Run tells besides: its tags which revisions were promoted and which failed,
-    its last change whether a person made it, or, where Postgres is away, a rollback.
+    its last change whether a person made it, or a rollback that Postgres has not heard of yet.
 
     A deployment changes the service as well, but creates a revision in the same moment. A rollback leaves the newest
     revision marked failed.
@@ -79,8 +79,8 @@ def remembered(service: Service, history: History) -> History:
     rolled_back = history.rolled_back_at
     if changed and by_a_person:
         by_hand.append(service.updated_at)
-    elif not history.known and not rolled_back and newest is not None and newest.name in failed:
-        rolled_back = (service.updated_at,)
+    elif newest is not None and newest.name in failed - history.failed:
+        rolled_back = (*rolled_back, service.updated_at)
     return replace(
         history,
         promoted={**promoted, **history.promoted},
