@@ -41,6 +41,7 @@ def _checked(path: str, known: Mapping[str, Any], name: str, value: Any) -> Any:
             raise ValueError(f"{path} must be true or false")
         return value
     whole = isinstance(default, int)
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or value < 0:
+    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not right or not 0 <= value < float("inf"):
         raise ValueError(f"{path} must be a {'whole ' if whole else ''}number of at least 0")
     return value if whole else float(value)

@@ -36,7 +36,7 @@ def probe(address: str) -> Health | None:
     down = _down(answer.data)
     if answer.status != 503 or not down:
         return None
-    return Health(up=False, detail=f"it says itself that {' and '.join(down)} is down")
+    return Health(up=False, detail=f"it says itself that {' and '.join(down)} {'is' if len(down) == 1 else 'are'} down")
 
 
 def _down(body: bytes) -> list[str]:
