@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 AlertKind = Literal["errors", "latency", "crashes", "health", "other"]
 
@@ -62,6 +65,8 @@ class Policy:
     error_share: float = 0.05
     p95_ms: float = 2000.0
     window_seconds: float = 120.0
+    lag_seconds: float = 180.0
+    """So late may Monitoring show what happened: https://cloud.google.com/monitoring/api/v3/latency-n-retention."""
     min_requests: int = 20
     """Fewer requests in the window are too few to judge."""
     cooldown_seconds: float = 600.0
@@ -79,6 +84,31 @@ class Policy:
     """What a new revision has to answer before it gets traffic; add `/` where it serves the frontend."""
     smoke_job: bool = True
     """Whether it has to make a panel of two as well."""
+
+
+ReleaseState = Literal["smoke", "walking", "promoted", "failed", "replaced", "waiting"]
+"""`smoke` is tried without traffic and `walking` has some. The others ended: `waiting` for a human, `replaced` by a
+newer revision or by what somebody did by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A revision on its way to all the traffic, or at the end of it. `percent` is its share as Sight set it last, and
+    the rest is that of `previous`; `step` counts the looks taken, `holds` those in a row that could not judge."""
+
+    id: UUID
+    service: str
+    region: str
+    revision: str
+    previous: str | None
+    state: ReleaseState
+    percent: int
+    step: int
+    holds: int
+    failed_checks: int
+    reason: str
+    created_at: datetime
+    percent_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,10 @@ class Rollback:
                 except CloudRunUnavailable as error:
                     self._tell_of(error, page, record, alert)
                     raise
+                except TrafficNotMoved as error:
+                    decision = Decision("notify", "cloud_run_refused", error.detail)
+                    page.write(record.decided(decision))
+                    return decision
                 decision = self._decide(alert, service, page.history)
                 if earlier is None or decision.action != "none":
                     record = record.decided(decision)
@@ -182,7 +186,8 @@ class Rollback:
             return None
 
     def _fared(self, service: Service, revision: str, policy: Policy, now: datetime) -> Fared:
-        start = now - timedelta(seconds=policy.window_seconds)
+        # An alert is about what Monitoring showed by then, which may be older than the window.
+        start = now - timedelta(seconds=policy.window_seconds + policy.lag_seconds)
         return self.monitoring.fared(service.name, service.region, revision, start=start, end=now)
 
     def move(self, page: Page, record: Record, before: Sequence[Target], after: Sequence[Target]) -> Record:
@@ -199,8 +204,13 @@ class Rollback:
         the world has moved on."""
         assert begun.change is not None
         assert begun.target is not None
-        found = self.cloud_run.service(begun.service, begun.region)
+        decision = Decision("roll_back", begun.code or "", begun.reason or "", begun.source, begun.target)
         log.info("resumed", service=begun.service, target=begun.target)
+        try:
+            found = self.cloud_run.service(begun.service, begun.region)
+        except (TrafficNotMoved, ServiceNotFound) as error:
+            page.write(begun.failed(error.detail))
+            return decision
         if not found.reconciling and same_traffic(found.statuses, begun.change.after, found.latest_ready):
             page.write(begun.verified())
         elif traffic.same_shares(found.traffic, begun.change.after, found.latest_ready):
@@ -213,7 +223,7 @@ class Rollback:
             self._make(page, begun, wanted)
         else:
             page.write(begun.failed("somebody else moved the traffic meanwhile: it is left to them"))
-        return Decision("roll_back", begun.code or "", begun.reason or "", begun.source, begun.target)
+        return decision
 
     def _make(self, page: Page, record: Record, wanted: Sequence[Target]) -> Record:
         try:

@@ -31,8 +31,7 @@ of traffic takes."""
 
 
 def enter(engine: Engine) -> Connection:
-    """A connection that Postgres answers on and gives up by itself once nothing is heard of this process. Raises what
-    sqlalchemy does when Postgres is away."""
+    """A connection that Postgres answers on. Raises what sqlalchemy does when it is away."""
     try:
         return _enter(engine)
     except DBAPIError as error:
@@ -46,9 +45,7 @@ def _enter(engine: Engine) -> Connection:
     connection = engine.connect()
     try:
         with connection.begin():
-            connection.execute(
-                text("SELECT set_config('idle_session_timeout', :limit, false)"), {"limit": f"{IDLE_SECONDS}s"}
-            )
+            connection.execute(text("SELECT 1"))
     except BaseException:
         connection.close()
         raise
@@ -56,12 +53,16 @@ def _enter(engine: Engine) -> Connection:
 
 
 def try_lock(connection: Connection, service: str, region: str) -> bool:
-    """Takes the lock under which one at a time acts on a service, until the connection's end or `unlock`."""
-    return bool(
-        connection.execute(
-            text("SELECT pg_try_advisory_lock(:space, hashtext(:key))"), _lock(service, region)
-        ).scalar_one()
+    """Takes the lock under which one at a time acts on a service, until the connection's end or `unlock`. Postgres
+    gives it up by itself once it hears nothing of this process: nobody waits for a machine that is gone."""
+    found = connection.execute(
+        text("""
+            SELECT pg_try_advisory_lock(:space, hashtext(:key)) AS taken,
+                   set_config('idle_session_timeout', :limit, false)
+        """),
+        _lock(service, region) | {"limit": f"{IDLE_SECONDS}s"},
     )
+    return bool(found.one().taken)
 
 
 def unlock(connection: Connection, service: str, region: str) -> None:

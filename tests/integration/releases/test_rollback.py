@@ -204,6 +204,25 @@ def test_a_cloud_run_that_is_away_for_long_is_told(watch: Watch, monkeypatch: py
     assert told.message["status"] == "done"
 
 
+def test_a_cloud_run_that_refuses_to_be_read_is_told(watch: Watch) -> None:
+    """To ask again would change nothing: somebody has to give Sight the role it needs."""
+    instance = replace(watch.rollback(), cloud_run=CloudRunRest("another-project", endpoint=watch.server.url))
+    assert instance.answer(notification()).code == "cloud_run_refused"
+    (told,) = watch.sql("SELECT message FROM notifications")
+    assert "403" in told.message["text"]
+    assert watch.answer(notification()).action == "roll_back"
+
+
+def test_a_lock_is_given_up_when_nothing_is_heard_of_its_process(watch: Watch) -> None:
+    """Postgres ends the session of a machine that is gone, and with it the lock."""
+    connection = watch.engine.connect()
+    with connection.begin():
+        assert store.try_lock(connection, "api", REGION)
+    (row,) = connection.exec_driver_sql("SHOW idle_session_timeout").all()
+    connection.close()
+    assert row[0] == "2min"
+
+
 def test_a_service_without_a_policy_is_not_even_looked_at(watch: Watch) -> None:
     """It is recorded and told."""
     watch.world.faults.reads_down = 1000
