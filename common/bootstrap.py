@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from common.tasks.port import Tasks
 
 DAY_SECONDS = 86_400
-ROLLBACK_DATABASE_SECONDS = 5.0
+ROLLBACK_DATABASE_SECONDS = 2.0
 """How long a rollback waits for any answer of the database."""
+
+ROLLBACK_CONNECTIONS = 8
+"""Twice as many as it keeps pages open at once: one for the page, one to publish where the bus is in the database."""
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 
@@ -58,9 +61,9 @@ class Services:
     @cached_property
     def engine(self) -> Engine:
         """The database."""
-        return self._connect(timeout_seconds=None)
+        return self._connect()
 
-    def _connect(self, *, timeout_seconds: float | None) -> Engine:
+    def _connect(self, *, timeout_seconds: float | None = None, pool_size: int | None = None) -> Engine:
         from common.database.engine import connect, connect_cloud_sql
 
         s = self.settings
@@ -69,12 +72,12 @@ class Services:
                 s.cloud_sql_instance,
                 user=s.database_user,
                 database=s.database_name,
-                pool_size=s.database_pool_size,
+                pool_size=pool_size or s.database_pool_size,
                 closing=self._closing,
             )
         elif s.database_url is not None:
             url = s.database_url.get_secret_value()
-            engine = connect(url, pool_size=s.database_pool_size, timeout_seconds=timeout_seconds)
+            engine = connect(url, pool_size=pool_size or s.database_pool_size, timeout_seconds=timeout_seconds)
         else:
             raise Misconfigured("set DATABASE_URL or SIGHT_CLOUD_SQL_INSTANCE, or start the whole stack: make run")
         self._closing.callback(engine.dispose)
@@ -228,7 +231,7 @@ class Services:
         from common.releases.probe import probe
         from common.releases.rollback import Rollback
 
-        ledger = Ledger(lambda: self._hasty_engine, lambda: self.bus, self.say, tuple(self.channels))
+        ledger = Ledger(lambda: self._hasty_engine, lambda: self._hasty_bus, self.say, tuple(self.channels))
         return Rollback(self.cloud_run, self.monitoring, probe, ledger, self.policies)
 
     @cached_property
@@ -278,7 +281,15 @@ class Services:
 
     @cached_property
     def _hasty_engine(self) -> Engine:
-        return self._connect(timeout_seconds=ROLLBACK_DATABASE_SECONDS)
+        return self._connect(timeout_seconds=ROLLBACK_DATABASE_SECONDS, pool_size=ROLLBACK_CONNECTIONS)
+
+    @cached_property
+    def _hasty_bus(self) -> Bus:
+        if self.settings.bus != "embedded":
+            return self.bus
+        from common.bus.embedded import EmbeddedBus
+
+        return EmbeddedBus(self._hasty_engine)
 
     def reserve_micros(self, kind: str) -> int:
         """What is reserved for an item of this kind of job when it is claimed."""
