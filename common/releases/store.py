@@ -176,6 +176,9 @@ def write(connection: Connection, record: Record, channels: Sequence[str]) -> li
     if record.action is not None:
         decision = {name: getattr(record, name) for name in ("action", "code", "reason", "source", "target", "dry_run")}
         connection.execute(_DECISION, {"id": record.id} | decision)
+    if record.code == "already_rolled_back" and record.source is not None:
+        # Whoever took it back may have had nowhere to write that down but the tags of Cloud Run.
+        mark_failed(connection, record.service, record.region, record.source, record.reason or "")
     if record.change is not None:
         write_change(
             connection,

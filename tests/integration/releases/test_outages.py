@@ -187,6 +187,19 @@ def test_another_process_without_database_finds_that_the_work_is_done(doomed: Wa
     assert len(doomed.world.patches) == 1
 
 
+def test_what_only_the_tags_remember_is_written_down_by_the_next_process(doomed: Watch, server: Server) -> None:
+    """The process that took the revision back is gone with its memory; the mark is for ever all the same."""
+    server.stop()
+    doomed.bus.broken = True
+    with pytest.raises(Exception, match="memory"):
+        doomed.answer(notification())
+    server.start()
+    doomed.bus.broken = False
+    assert doomed.answer(notification()).code == "already_rolled_back"
+    assert doomed.sql("SELECT revision FROM releases WHERE state = 'failed'") == [(BAD,)]
+    assert len(doomed.world.patches) == 1
+
+
 def test_a_change_begun_without_database_is_finished_by_the_same_process(doomed: Watch, server: Server) -> None:
     """Cloud Run went away in the middle: the alert comes again, and the same change is finished."""
     server.stop()
