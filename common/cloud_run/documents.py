@@ -54,11 +54,6 @@ def same_traffic(some: Sequence[Target], others: Sequence[Target], latest: str |
     return _shares(some, latest) == _shares(others, latest) and _tags(some, latest) == _tags(others, latest)
 
 
-def same_shares(some: Sequence[Target], shares: Mapping[str, int], latest: str | None) -> bool:
-    """Whether the traffic is in these shares, whatever is tagged."""
-    return _shares(some, latest) == {name: percent for name, percent in shares.items() if percent}
-
-
 def short(name: str | None) -> str | None:
     """The last part of a resource name."""
     return name.rpartition("/")[2] if name else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import urllib3
 
-CALL_SECONDS = 30.0
-"""A first request waits for an instance to start."""
+PATIENCE_SECONDS = 30.0
+"""So long a request is made again that fails for now: a first one waits for an instance to start."""
 
 JOB_SECONDS = 180.0
-POLL_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
+FOR_NOW = frozenset({429, 500, 502, 503, 504})
 PANEL = {
     "audience": {"name": "Smoke test", "dimensions": {"age": {"18-39": 0.5, "40+": 0.5}}},
     "size": 2,
@@ -34,8 +36,8 @@ class Smoke:
 class SmokeTest(Protocol):
     """Tries a revision on its address."""
 
-    def __call__(self, address: str, key: str, *, paths: Sequence[str], job: bool) -> Smoke:
-        """Asks for every path and, with `job`, has a tiny panel made. `key` names the try: once is enough."""
+    def __call__(self, address: str, revision: str, *, paths: Sequence[str], job: bool) -> Smoke:
+        """Asks for every path and, with `job`, has a tiny panel made to its end."""
         ...
 
 
@@ -45,46 +47,60 @@ class _Failed(Exception):
 
 @dataclass(frozen=True)
 class HttpSmokeTest:
-    """A smoke test over HTTP, as the API's own user."""
+    """A smoke test over HTTP, as the API's own user. Times are in seconds."""
 
     api_key: str | None
+    patience: float = PATIENCE_SECONDS
+    job_seconds: float = JOB_SECONDS
+    pause: float = PAUSE_SECONDS
 
-    def __call__(self, address: str, key: str, *, paths: Sequence[str], job: bool) -> Smoke:
-        """Stops at the first thing that fails."""
+    def __call__(self, address: str, revision: str, *, paths: Sequence[str], job: bool) -> Smoke:
+        """Stops at the first thing that fails, and leaves nothing behind."""
         import urllib3
 
         base = address.rstrip("/")
         try:
-            with urllib3.PoolManager(timeout=CALL_SECONDS, retries=False) as http:
+            with urllib3.PoolManager(timeout=self.patience, retries=False) as http:
                 for path in paths:
                     self._ask(http, "GET", base + path)
                 if job:
-                    self._make_panel(http, f"{base}/api/v1", key)
+                    self._make_panel(http, f"{base}/api/v1", revision)
         except _Failed as failure:
             return Smoke(passed=False, detail=str(failure))
+        except (KeyError, TypeError) as error:
+            return Smoke(passed=False, detail=f"an answer of the API is not of its contract: {error}")
         return Smoke(passed=True, detail=f"{', '.join(paths)}{' and a panel of two' if job else ''} went well")
 
-    def _make_panel(self, http: urllib3.PoolManager, api: str, key: str) -> None:
-        project = self._ask(http, "POST", f"{api}/projects", {"name": f"Smoke test {key}"})["id"]
+    def _make_panel(self, http: urllib3.PoolManager, api: str, revision: str) -> None:
+        made = self._ask(http, "POST", f"{api}/projects", {"name": f"Smoke test of {revision}"})
+        project = f"{api}/projects/{made['id']}"
         try:
-            asked = self._ask(http, "POST", f"{api}/projects/{project}/personas:generate", PANEL, key=f"smoke-{key}")
-            deadline = time.monotonic() + JOB_SECONDS
-            while True:
-                found = self._ask(http, "GET", f"{api}/jobs/{asked['id']}")
-                if found["finished_at"] is not None:
-                    break
+            # A key of this try alone: one that died may have left a job in a project of its own.
+            asked = self._ask(http, "POST", f"{project}/personas:generate", PANEL, key=f"smoke-{uuid.uuid4()}")
+            deadline = time.monotonic() + self.job_seconds
+            while (found := self._ask(http, "GET", f"{api}/jobs/{asked['id']}"))["finished_at"] is None:
                 if time.monotonic() > deadline:
-                    raise _Failed(f"a panel of two was not made in {JOB_SECONDS:.0f} s")
-                time.sleep(POLL_SECONDS)
+                    raise _Failed(f"a panel of two was not made in {self.job_seconds:.0f} s")
+                time.sleep(self.pause)
             if found["state"] != "completed":
                 reasons = "; ".join(reason["detail"] or reason["code"] for reason in found["reasons"])
                 raise _Failed(f"a panel of two ended {found['state']}" + (f": {reasons}" if reasons else ""))
-        finally:
-            self._ask(http, "DELETE", f"{api}/projects/{project}")
+        except _Failed:
+            self._clean_up(http, project)
+            raise
+        self._ask(http, "DELETE", project)
+
+    def _clean_up(self, http: urllib3.PoolManager, project: str) -> None:
+        try:
+            self._ask(http, "DELETE", project)
+        except _Failed:
+            return  # what failed first is what there is to tell
 
     def _ask(
         self, http: urllib3.PoolManager, method: str, url: str, body: dict[str, Any] | None = None, *, key: str = ""
     ) -> dict[str, Any]:
+        """The JSON object of an answer, empty where it is none. What may pass is asked for again while patience lasts,
+        unless that would do a thing twice. Raises `_Failed`."""
         from urllib3.exceptions import HTTPError
 
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -93,15 +109,26 @@ class HttpSmokeTest:
         if key:
             headers["Idempotency-Key"] = key
         data = None if body is None else json.dumps(body).encode()
-        path = "/" + url.split("/", 3)[3]
-        try:
-            response = http.request(method, url, body=data, headers=headers)
-        except HTTPError as error:
-            raise _Failed(f"{method} {path} was not answered: {type(error).__name__}") from error
-        if response.status >= 300:
-            raise _Failed(f"{method} {path} answered {response.status}")
-        try:
-            found = json.loads(response.data or b"{}")
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        shown = f"{method} /{url.split('/', 3)[3]}"
+        deadline = time.monotonic() + self.patience
+        while True:
+            try:
+                response = http.request(method, url, body=data, headers=headers)
+            except HTTPError as error:
+                problem, passing = f"{shown} was not answered: {type(error).__name__}", True
+            else:
+                if response.status < 300:
+                    return _object(response.data)
+                problem, passing = f"{shown} answered {response.status}", response.status in FOR_NOW
+            again = passing and (method != "POST" or bool(key))
+            if not again or time.monotonic() + self.pause > deadline:
+                raise _Failed(problem)
+            time.sleep(self.pause)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -124,7 +124,7 @@ def _promote(fields: Fields, services: Services) -> Answer:
 
 
 def _release(fields: Fields, services: Services) -> Answer:
-    from common.releases import store, views
+    from common.releases import views
     from common.releases.events import ReleaseDeployed
 
     service, region = _where(fields, services)
@@ -135,12 +135,11 @@ def _release(fields: Fields, services: Services) -> Answer:
     )
     if (revision is None) == (tag is None):
         raise InvalidInput.of("revision", "give either revision or tag")
-    begun = services.walk.begin(ReleaseDeployed(service=service, region=region, revision=revision, tag=tag))
+    begun = services.walk.release(ReleaseDeployed(service=service, region=region, revision=revision, tag=tag), by=by)
     if begun is None:
-        raise Conflict(f"there is nothing to release of {service}: its timeline says why")
-    with services.engine.begin() as connection:
-        store.add_line(connection, service, region, "by_hand", f"{by}: release it", release_id=begun)
-        return 202, views.release(connection, begun)
+        raise Conflict(f"{revision or tag} of {service} is on its way already")
+    with services.engine.connect() as connection:
+        return 202, views.release(connection, begun.id)
 
 
 def _pause(fields: Fields, services: Services) -> Answer:
