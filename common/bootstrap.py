@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from common.settings import LOCAL_WORKSPACE, NO_PROJECT, Settings, settings
 from common.telemetry import logs
 
 if TYPE_CHECKING:
+    from google.cloud.sql.connector import Connector
     from redis import Redis
     from sqlalchemy import Engine
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from common.cloud_run.port import CloudRun
     from common.events.outbox import Relay
     from common.events.receive import Prove, Receiver
+    from common.health.service import Vitals, WarmUp
     from common.llm.gemini.adapter import Gemini
     from common.llm.models import Models
     from common.llm.port import LanguageModel
@@ -41,6 +42,9 @@ ROLLBACK_DATABASE_SECONDS = 2.0
 
 ROLLBACK_CONNECTIONS = 8
 """Twice as many as it keeps pages open at once: one for the page, one to publish where the bus is in the database."""
+
+CALL_THE_MODEL = frozenset({"answer", "persona", "summary"})
+"""The functions that do; importing a model's client takes longest of all."""
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 
@@ -73,7 +77,8 @@ class Services:
                 user=s.database_user,
                 database=s.database_name,
                 pool_size=pool_size or s.database_pool_size,
-                closing=self._closing,
+                connector=self._connector,
+                timeout_seconds=timeout_seconds,
             )
         elif s.database_url is not None:
             url = s.database_url.get_secret_value()
@@ -82,6 +87,12 @@ class Services:
             raise Misconfigured("set DATABASE_URL or SIGHT_CLOUD_SQL_INSTANCE, or start the whole stack: make run")
         self._closing.callback(engine.dispose)
         return engine
+
+    @cached_property
+    def _connector(self) -> Connector:
+        from common.database.engine import cloud_sql_connector
+
+        return cloud_sql_connector(self._closing)
 
     @cached_property
     def bus(self) -> Bus:
@@ -291,6 +302,28 @@ class Services:
 
         return EmbeddedBus(self._hasty_engine)
 
+    @cached_property
+    def vitals(self) -> Vitals:
+        """How what this process depends on is doing, seen through connections that nothing else uses."""
+        from common.health.checks import PATIENCE_SECONDS
+        from common.health.watching import watch
+
+        has_database = self.settings.cloud_sql_instance or self.settings.database_url
+        return watch(self.settings, self._connect(timeout_seconds=PATIENCE_SECONDS) if has_database else None)
+
+    @cached_property
+    def warm_up(self) -> WarmUp:
+        """What makes this process ready."""
+        from common.health.service import WarmUp
+
+        return WarmUp(self._warm)
+
+    def _warm(self) -> None:
+        """Makes what this process's first work would have to wait for; it opens no connection."""
+        function = self.settings.function
+        _ = self.rollback if function == "rollback" else (self.relay, self.receiver)
+        _ = self.llm if function in CALL_THE_MODEL else None
+
     def reserve_micros(self, kind: str) -> int:
         """What is reserved for an item of this kind of job when it is claimed."""
         from common.jobs.reserve import claim_micros
@@ -361,14 +394,6 @@ def services() -> Services:
     found = settings()
     logs.configure(level=found.log_level, project=found.google_cloud_project)
     return Services(found)
-
-
-def preload(found: Settings) -> None:
-    """Imports what functions import when they first need it, for a process that forks others: each of them
-    would take seconds to do so, and keep a copy of its own in memory."""
-    model = "simulated.model" if found.llm_provider == "simulated" else "gemini.adapter"
-    for module in ("llm.stack", f"llm.{model}", "cache.redis", "jobs.reserve", "audiences.panel"):
-        import_module(f"common.{module}")
 
 
 def _no_proof(_authorization: str | None) -> None:

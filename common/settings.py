@@ -68,6 +68,16 @@ class Settings(BaseSettings):
         None, validation_alias="REDIS_URL", description="Redis. Unset: the embedded one on this machine."
     )
 
+    neo4j_url: str | None = Field(
+        None,
+        validation_alias="NEO4J_URL",
+        description="Neo4j, such as `bolt://127.0.0.1:7687`. Unset: Sight does without.",
+    )
+    neo4j_user: str = Field("neo4j", validation_alias="NEO4J_USER", description="The user of Neo4j.")
+    neo4j_password: SecretStr | None = Field(
+        None, validation_alias="NEO4J_PASSWORD", description="The password of Neo4j."
+    )
+
     bus: Literal["embedded", "pubsub"] = Field("embedded", description="Which bus carries the events.")
     google_cloud_project: str = Field(
         NO_PROJECT, validation_alias="GOOGLE_CLOUD_PROJECT", description="The Google Cloud project."

@@ -13,7 +13,7 @@ from local.processes import StartFailed
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-API = "api"
+API = loading.API
 MAINTENANCE = "maintenance"
 ROLLBACK = "rollback"
 NAMES = (API, MAINTENANCE, *dict.fromkeys(subscription.function for subscription in SUBSCRIPTIONS))

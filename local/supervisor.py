@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from common import settings as configuration
-from common.bootstrap import preload
 from common.shutdown import LIMIT_SECONDS
 from functions.loading import FUNCTIONS
 from local import functions, roles, state
@@ -71,7 +71,7 @@ def run(
             settings = _configure(settings, environment, url, data_dir)
             prepared = children.run_aside("prepare", partial(_prepare, settings, servers.database_url))
             apps = {name: functions.load(name, folder) for name in functions.NAMES}
-            preload(settings)
+            _preload(settings)
             prepared()
             _add_children(children, settings, apps, listener.fileno(), servers)
             # Nothing loaded by now is ever collected, so that the collector does not touch, and copy, shared pages.
@@ -158,6 +158,14 @@ def _prepare(settings: Settings, database_url: str) -> None:
             emulator_host=settings.pubsub_emulator_host,
         )
     engine.dispose()
+
+
+def _preload(settings: Settings) -> None:
+    """Imports what functions import when they first need it: each of the processes to be forked would take seconds
+    to do so, and keep a copy of its own in memory."""
+    model = "simulated.model" if settings.llm_provider == "simulated" else "gemini.adapter"
+    for module in ("llm.stack", f"llm.{model}", "cache.redis", "jobs.reserve", "audiences.panel", "health.watching"):
+        import_module(f"common.{module}")
 
 
 def _add_children(children: Children, settings: Settings, apps: roles.Apps, listener: int, servers: Servers) -> None:

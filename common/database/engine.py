@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
 
+    from google.cloud.sql.connector import Connector
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -46,19 +47,34 @@ def connect(
     )
 
 
-def connect_cloud_sql(instance: str, *, user: str, database: str, closing: ExitStack, pool_size: int = 2) -> Engine:
-    """An engine for Cloud SQL `project:region:instance`, with IAM authentication and lazy refresh:
-    a serverless instance has no CPU between requests for a background refresh to run on. `closing` ends the
-    connector."""
+def connect_cloud_sql(
+    instance: str,
+    *,
+    user: str,
+    database: str,
+    connector: Connector,
+    pool_size: int = 2,
+    timeout_seconds: float | None = None,
+) -> Engine:
+    """An engine for Cloud SQL `project:region:instance`, with IAM authentication. Pool and time limit are as those
+    of `connect`."""
+
+    def open_connection() -> Any:
+        connection = connector.connect(instance, "pg8000", user=user, db=database, enable_iam_auth=True)
+        connection._usock.settimeout(timeout_seconds)  # the connector's own limit ends with connecting
+        return connection
+
+    return _engine(URL.create("postgresql+pg8000"), pool_size=pool_size, creator=open_connection)
+
+
+def cloud_sql_connector(closing: ExitStack) -> Connector:
+    """What connects to Cloud SQL, with lazy refresh: a serverless instance has no CPU between requests for a
+    background refresh to run on. `closing` ends it."""
     from google.cloud.sql.connector import Connector
 
     connector = Connector(refresh_strategy="LAZY")
     closing.callback(connector.close)
-
-    def open_connection() -> Any:
-        return connector.connect(instance, "pg8000", user=user, db=database, enable_iam_auth=True)
-
-    return _engine(URL.create("postgresql+pg8000"), pool_size=pool_size, creator=open_connection)
+    return connector
 
 
 def _engine(

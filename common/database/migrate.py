@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -38,10 +39,22 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 def head() -> str:
     """The newest migration there is."""
-    found = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    if found is None:
-        raise RuntimeError("there are no migrations")
-    return found
+    return _known()[0]
+
+
+def standing(current: str | None) -> Literal["current", "pending", "ahead"]:
+    """How a database whose newest migration is `current` stands to this code: `ahead` is one that was migrated by
+    newer code."""
+    newest, *older = _known()
+    if current == newest:
+        return "current"
+    return "pending" if current is None or current in older else "ahead"
+
+
+@cache
+def _known() -> tuple[str, ...]:
+    """All migrations, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 def drift(connection: Connection) -> list[object]:

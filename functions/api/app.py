@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from common.bootstrap import Services
 
 MAX_BODY_BYTES = 1_000_000
-PUBLIC = frozenset({"documentation.favicon", "health.health"})
+PUBLIC = frozenset({"documentation.favicon", "health.health", "health.liveness", "health.readiness", "health.startup"})
 """What needs no key. Everything else does, what is not there too."""
 DOCUMENTATION = "documentation"
 """The blueprint a browser may open with the key as its password, as it cannot send a bearer token by itself."""

@@ -87,9 +87,9 @@ def operation(
     """Validates a route's `query`, `json` and `headers` arguments against their annotations and documents it.
 
     `answers` maps statuses (`HTTP_200`) to the model of their body, or None where there is none; every error
-    that any route may answer is added to the document by itself. `example` is a body to try it with. `media` is
-    the media type a success may have beside JSON, or instead of it where there is no model. The operation's id
-    is the function's name.
+    that any route may answer is added to the document by itself, as a problem unless it has a model here.
+    `example` is a body to try it with. `media` is the media type a success may have beside JSON, or instead of it
+    where there is no model. The operation's id is the function's name.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., FlaskResponse]:
@@ -119,6 +119,12 @@ def document() -> dict[str, Any]:
     return found
 
 
+def _has_own_body(response: dict[str, Any]) -> bool:
+    """Whether an error is answered with a model of its own instead of a problem."""
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return not schema.get("$ref", "/Problem").endswith("/Problem")
+
+
 def _complete(each: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Adds to an operation what holds for all of them."""
     responses = each["responses"]
@@ -139,7 +145,7 @@ def _complete(each: dict[str, Any], schemas: dict[str, Any]) -> None:
     for status in errors:
         responses.setdefault(str(status.value), {"description": status.phrase})
     for status, response in responses.items():
-        if int(status) >= 400:
+        if int(status) >= 400 and not _has_own_body(response):
             response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         elif each["operationId"] in _MEDIA and status == "200":
             response.setdefault("content", {})[_MEDIA[each["operationId"]]] = {"schema": {"type": "string"}}

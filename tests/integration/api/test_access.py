@@ -1,15 +1,14 @@
-"""Tests of who may do what, of health, and of what every answer carries."""
+"""Tests of who may do what, and of what every answer carries."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
-from common.database.engine import connect
-from tests.fakes.bus import ListBus
-from tests.fixtures.api import Api, bare_app, serve, services_on
+from tests.fixtures.api import Api, bare_app
+
+HEALTH = {"/health", "/health/live", "/health/ready", "/startup"}
 
 
 def test_every_route_but_health_and_the_icon_asks_for_the_key(guarded: Api, subtests: pytest.Subtests) -> None:
@@ -22,11 +21,12 @@ def test_every_route_but_health_and_the_icon_asks_for_the_key(guarded: Api, subt
         for name, value in values.items():
             path = path.replace(f"<uuid:{name}>", value).replace(f"<string:{name}>", value)
         paths.append(path)
-    for path in set(paths) - {"/health", "/favicon.ico"}:
+    for path in set(paths) - {*HEALTH, "/favicon.ico"}:
         for method in ("GET", "POST", "DELETE"):
             with subtests.test(f"{method} {path}"):
                 assert guarded.client.open(path, method=method).status_code == 401
-    assert guarded.ask("GET", "/health").status_code == 200
+    for path in HEALTH:
+        assert guarded.ask("GET", path).status_code in (200, 503)
     with guarded.client.get("/favicon.ico") as icon:
         assert icon.status_code == 200
 
@@ -54,34 +54,6 @@ def test_a_browser_may_read_the_documentation_with_the_key_as_password(guarded: 
     assert 'Basic realm="sight"' in guarded.client.get("/docs").headers.getlist("WWW-Authenticate")
     assert guarded.client.get("/openapi.json", headers=basic).status_code == 200
     assert guarded.client.get("/api/v1/projects", headers=basic).status_code == 401
-
-
-def test_health_tells_what_answers(api: Api) -> None:
-    """Everything answers."""
-    found: Any = api.ask("GET", "/health").json
-    assert found == {"status": "ok", "revision": "local", "database": "ok", "cache": "ok"}
-
-
-def test_health_without_a_database_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 says what is down and when to look again."""
-    nowhere = connect("postgresql://nobody@127.0.0.1:9/none")
-    services = services_on(nowhere, ListBus())
-    monkeypatch.setattr("common.bootstrap.services", lambda: services)
-    api = Api(serve("api").test_client(), services, ListBus())
-    response = api.ask("GET", "/health")
-    found: Any = response.get_json(force=True)
-    assert (response.status_code, found["database"], found["cache"]) == (503, "down", "ok")
-    assert response.headers["Retry-After"]
-    assert api.get("/projects").status_code == 503
-
-
-def test_health_without_redis_is_degraded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache may be lost: the API works on, and says so."""
-    services = services_on(engine, ListBus(), REDIS_URL="redis://127.0.0.1:9")
-    monkeypatch.setattr("common.bootstrap.services", lambda: services)
-    api = Api(serve("api").test_client(), services, ListBus())
-    found: Any = api.ask("GET", "/health").json
-    assert (found["status"], found["cache"]) == ("degraded", "down")
 
 
 def test_no_answer_may_be_sniffed_framed_or_kept(api: Api) -> None:

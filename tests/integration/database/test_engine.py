@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pg8000.dbapi
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from common.database import engine as engines
-from common.database.engine import connect
+from common.database.engine import connect, connect_cloud_sql
 
 
 def backend(engine: Engine) -> int:
@@ -41,6 +44,37 @@ def test_a_url_with_a_host_name_stays_a_tcp_url() -> None:
     engine = connect("postgresql://u:p@db.example:6543/sight", pool_size=1)
     assert (engine.url.host, engine.url.port, engine.url.drivername) == ("db.example", 6543, "postgresql+pg8000")
     assert "unix_sock" not in engine.url.query
+    engine.dispose()
+
+
+class Connector:
+    """Connects to a local server as the Cloud SQL connector does to one of its instances."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+
+    def connect(self, instance: str, driver: str, *, user: str, db: str, enable_iam_auth: bool) -> Any:
+        """A connection of the driver."""
+        assert (instance, driver, enable_iam_auth) == ("project:region:instance", "pg8000", True)
+        socket = f"{self.url.query['host']}/.s.PGSQL.5432"
+        return pg8000.dbapi.connect(user, database=db, unix_sock=socket)
+
+
+@pytest.mark.parametrize("limit", [None, 3.0])
+def test_answers_of_cloud_sql_may_have_a_time_limit(empty_database_url: str, limit: float | None) -> None:
+    """The limit holds for what is asked later as well, which the connector's own does not."""
+    connector: Any = Connector(empty_database_url)
+    engine = connect_cloud_sql(
+        "project:region:instance",
+        user="postgres",
+        database=str(connector.url.database),
+        connector=connector,
+        timeout_seconds=limit,
+    )
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+        driver: Any = connection.connection.driver_connection
+        assert driver._usock.gettimeout() == limit
     engine.dispose()
 
 
