@@ -97,6 +97,20 @@ def test_commands_of_sight_exist(words: list[str]) -> None:
     assert {word for word in words if word.startswith("--")} <= options
 
 
+def told() -> list[str]:
+    """The commands that messages about releases tell people to type, with names filled in."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "common" / "releases").glob("*.py"))
+    commands = re.findall(r'f"(sight [^"]*)"', sources)
+    return [re.sub(r"\{[^}]*\}", "x", command.replace("{where}", " --region x")) for command in commands]
+
+
+def test_commands_that_people_are_told_parse() -> None:
+    """A notification ends with what one may want to type now."""
+    assert len(told()) > 3
+    for command in told():
+        parse(shlex.split(command))
+
+
 @pytest.mark.parametrize(
     "wrong", ["sight ops explode api", "sight ops rollback", "sight ops rollback api --hard", "sight jobs list more"]
 )
@@ -111,6 +125,14 @@ def test_targets_of_make_exist(words: list[str]) -> None:
     """In the Makefile."""
     targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [word for word in words[1:] if "=" not in word and word not in targets] == []
+
+
+@pytest.mark.parametrize("words", of("curl"))
+def test_addresses_exist(words: list[str]) -> None:
+    """The API has them."""
+    (address,) = [word for word in words if word.startswith("$SIGHT_URL")]
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    assert address.removeprefix("$SIGHT_URL") in document["paths"]
 
 
 @pytest.mark.parametrize("words", of("export"))
