@@ -8,10 +8,9 @@ import pytest
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
-from common import shutdown
 from common.database import migrate
 from common.database.engine import connect
-from common.shutdown import Shutdown
+from common.shutdown import PROCESS
 from tests.fakes.bus import ListBus
 from tests.fixtures.api import Api, serve, services_on
 from tests.fixtures.eventually import eventually
@@ -93,9 +92,7 @@ def test_an_instance_lives_without_its_dependencies(lost: Api) -> None:
 
 def test_an_instance_that_ends_lives_and_is_not_ready(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is left alone to end, and gets nothing more to do."""
-    ending = Shutdown()
-    monkeypatch.setattr(shutdown, "PROCESS", ending)
-    ending.begin()
+    monkeypatch.setattr(PROCESS, "_begun_at", 0.0)
     found = ask(api, "/health/ready", 503)
     assert (found["status"], found["checks"]["accepting"]) == ("not_ready", False)
     assert ask(api, "/health/live", 200) == {"status": "alive"}

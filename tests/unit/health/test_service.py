@@ -9,12 +9,11 @@ from typing import Literal
 
 import pytest
 
-from common import shutdown
 from common.database import migrate
 from common.health.models import DependencyCheck
 from common.health.probe import Probe
 from common.health.service import Vitals, WarmUp, readiness
-from common.shutdown import Shutdown
+from common.shutdown import PROCESS
 from tests.fixtures.eventually import eventually
 
 Kind = Literal["up", "down", "disabled"]
@@ -154,9 +153,7 @@ def test_an_instance_without_valid_settings_is_not_ready() -> None:
 
 def test_an_instance_that_ends_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     """Told to end, it says so to whoever still asks."""
-    ending = Shutdown()
-    monkeypatch.setattr(shutdown, "PROCESS", ending)
     assert readiness(WarmUp(lambda: None)).ok
-    ending.begin()
+    monkeypatch.setattr(PROCESS, "_begun_at", 0.0)
     found = readiness(WarmUp(lambda: None))
     assert (found.status, found.checks.accepting) == ("not_ready", False)
