@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from common.errors import Conflict, Unavailable
 from common.releases import store, traffic, walk_store
+from common.releases.models import Departure
 from common.releases.steps import WALKING, shares
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from common.cloud_run.port import Revision, Service
     from common.releases.events import ReleaseDeployed
-    from common.releases.models import Policy, Release
+    from common.releases.models import Policy
 
 PATIENCE = timedelta(minutes=5)
 """For so long after its deployment a revision may become ready."""
@@ -31,17 +31,6 @@ class NotReadyYet(Unavailable):
     """The revision, or the service, is not yet as it was deployed."""
 
     code = "revision_not_ready_yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """A release that may begin: the revision that has the traffic and the share it begins with, which is none but
-    where one that waited goes on. `replaces` is the release that it puts an end to."""
-
-    revision: str
-    stable: str
-    percent: int = 0
-    replaces: Release | None = None
 
 
 def departure(

@@ -112,6 +112,17 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """A release that may begin: the revision that has the traffic and the share it begins with, which is none but
+    where one that waited goes on. `replaces` is the release that it puts an end to."""
+
+    revision: str
+    stable: str
+    percent: int = 0
+    replaces: Release | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What Sight remembers of a service. `known` is False when Postgres could not be asked, and the rest is
     then what the tags in Cloud Run tell."""

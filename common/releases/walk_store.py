@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.cloud_run.port import Target
-    from common.releases.departure import Departure
     from common.releases.events import ReleaseDeployed
+    from common.releases.models import Departure
     from common.releases.steps import Step
 
 LOCK_SECONDS = 20.0

@@ -83,7 +83,7 @@ def test_a_broken_bus_has_the_event_come_again(api: Api) -> None:
     api.bus.broken = False
     api.sql("UPDATE outbox SET created_at = now() - interval '1 minute'")
     answer: Any = serve("maintenance").test_client().post("/").json
-    assert answer == {"published": 3, "freed": 0, "asked": 0, "stopped": 0}
+    assert answer == {"published": 3, "freed": 0, "asked": 0, "stopped": 0, "notifications": 0}
     assert len(events(api, PERSONAS)) == 3
 
 
@@ -162,7 +162,7 @@ def test_maintenance_says_what_it_swept(api: Api) -> None:
     client = serve("maintenance").test_client()
     first: Any = client.post("/").json
     assert first["stopped"] == 1
-    assert client.get("/").json == {"published": 0, "freed": 0, "asked": 0, "stopped": 0}
+    assert client.get("/").json == {"published": 0, "freed": 0, "asked": 0, "stopped": 0, "notifications": 0}
 
 
 def test_maintenance_while_the_bus_is_down(api: Api) -> None:
