@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.bootstrap import services
+from common.errors import Malformed
 from common.notify import send
 from common.releases import store
 from common.releases.events import RELEASE, ReleaseDeployed, ReleaseRecorded, ReleaseStepDue
@@ -27,6 +28,15 @@ def _handle(event: ReleaseDeployed | ReleaseStepDue | ReleaseRecorded) -> None:
         case ReleaseStepDue():
             s.walk.take(event)
         case ReleaseRecorded():
-            with s.engine.begin() as connection:
-                told = store.write(connection, Record.from_json(event.record), tuple(s.channels))
-            send.offer(s.bus, told)
+            _write(event)
+
+
+def _write(event: ReleaseRecorded) -> None:
+    s = services()
+    try:
+        record = Record.from_json(event.record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"this is no record of a rollback: {error!r}") from error
+    with s.engine.begin() as connection:
+        told = store.write(connection, record, tuple(s.channels))
+    send.offer(s.bus, told)

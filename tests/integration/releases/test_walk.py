@@ -2,123 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
 
-from common.bus.topology import RELEASES
 from common.cloud_run.port import CloudRunUnavailable
-from common.cloud_run.rest import CloudRunRest
-from common.monitoring.rest import MonitoringRest
 from common.releases import store
-from common.releases.events import RELEASE, ReleaseDeployed, ReleaseStepDue
-from common.releases.models import Policy
-from common.releases.probe import Health
+from common.releases.events import ReleaseDeployed, ReleaseStepDue
 from common.releases.smoke import Smoke
 from common.releases.traffic import failed_tag
-from common.releases.walk import Walk
-from tests.fakes.bus import ListBus
 from tests.fakes.cloud_run.server import CloudRunServer
 from tests.fakes.cloud_run.world import NAMED, World
 from tests.integration.releases.conftest import REGION
-
-OLD, NEW = "api-1", "api-2"
-
-
-@dataclass
-class Release:
-    """A service with a stable revision and a new one that has no traffic, and what walks it."""
-
-    engine: Engine
-    server: CloudRunServer
-    world: World
-    bus: ListBus = field(default_factory=ListBus)
-    health: Health | None = field(default_factory=lambda: Health(up=True, detail="up"))
-    smoke: Smoke = field(default_factory=lambda: Smoke(passed=True, detail="all went well"))
-    tried: list[str] = field(default_factory=list)
-    policy: Policy = field(default_factory=lambda: Policy("api", step_seconds=0.0))
-
-    def walk(self) -> Walk:
-        """What walks, as an instance just started."""
-
-        def smoke_test(address: str, revision: str, *, paths: Sequence[str], job: bool) -> Smoke:
-            assert revision in (NEW, "api-3")
-            assert list(paths) == list(self.policy.smoke_paths)
-            assert job == self.policy.smoke_job
-            self.tried.append(address)
-            return self.smoke
-
-        return Walk(
-            engine=self.engine,
-            bus=self.bus,
-            cloud_run=CloudRunRest("sight-local", endpoint=self.server.url, move_seconds=5.0),
-            monitoring=MonitoringRest("sight-local", endpoint=self.server.url),
-            probe=lambda _address: self.health,
-            smoke_test=smoke_test,
-            policies={"api": self.policy},
-            channels=("log",),
-        )
-
-    def deploy(self, revision: str = NEW, tag: str | None = "candidate") -> UUID | None:
-        """Announces a revision."""
-        return self.walk().begin(
-            ReleaseDeployed(service="api", region=REGION, revision=revision if not tag else None, tag=tag)
-        )
-
-    def due(self) -> list[ReleaseStepDue]:
-        """The steps that were asked for."""
-        events = [RELEASE.validate_python(json.loads(data)) for data in self.bus.take(RELEASES)]
-        return [event for event in events if isinstance(event, ReleaseStepDue)]
-
-    def go(
-        self, *, count: int = 100, status: int = 200, milliseconds: float = 20.0, stable_status: int = 200
-    ) -> list[dict[str, int]]:
-        """Takes steps until none is asked for, the candidate answering requests so before each; returns where the
-        traffic was after each."""
-        seen: list[dict[str, int]] = []
-        while due := self.due():
-            for event in due:
-                self.requests(NEW, count=count, status=status, milliseconds=milliseconds)
-                self.requests(OLD, status=stable_status)
-                self.walk().take(event)
-                seen.append(self.serving())
-        return seen
-
-    def requests(self, revision: str, *, count: int = 100, status: int = 200, milliseconds: float = 20.0) -> None:
-        """Has a revision answer requests a moment from now, when the next look is over."""
-        at = time.time()
-        self.world.samples += [(at, "api", REGION, revision, status, milliseconds)] * count
-        time.sleep(0.002)
-
-    def serving(self) -> dict[str, int]:
-        """Where the traffic is."""
-        return dict(CloudRunRest("sight-local", endpoint=self.server.url).service("api", REGION).serving)
-
-    def row(self, revision: str = NEW) -> Any:
-        """The release."""
-        with self.engine.connect() as connection:
-            return connection.execute(text("SELECT * FROM releases WHERE revision = :r"), {"r": revision}).one()
-
-    def types(self) -> list[str]:
-        """The types of the timeline's lines."""
-        with self.engine.connect() as connection:
-            return list(connection.execute(text("SELECT type FROM release_events ORDER BY at, id")).scalars())
+from tests.integration.releases.walking import NEW, OLD, Release, deployed
 
 
 @pytest.fixture
 def release(engine: Engine, cloud_run_server: CloudRunServer, world: World) -> Release:
     """A new revision that was just deployed with a tag."""
-    now = time.time()
-    world.deploy("api", OLD, created=now - 7200)
-    world.set_traffic("api", [{"type": NAMED, "revision": OLD, "percent": 100}])
-    world.deploy("api", NEW, created=now - 60, no_traffic=True, tag="candidate")
-    return Release(engine, cloud_run_server, world)
+    return deployed(engine, cloud_run_server, world)
 
 
 def test_a_good_release_walks_to_all_the_traffic(release: Release) -> None:
@@ -263,14 +168,8 @@ def test_a_change_that_was_asked_for_is_finished_by_whoever_comes_next(release: 
     """A process that died between writing down and moving loses nothing and moves nothing twice."""
     release.deploy()
     (first,) = release.due()
-    dying = release.walk()
-
-    def die(*_: object) -> None:
-        raise CloudRunUnavailable("killed here")
-
-    dying.cloud_run.move = die  # type: ignore[method-assign, assignment]
     with pytest.raises(CloudRunUnavailable):
-        dying.take(first)
+        release.walk(dies="before").take(first)
     assert release.serving() == {OLD: 100}
     release.walk().take(first)
     assert release.serving() == {OLD: 90, NEW: 10}
