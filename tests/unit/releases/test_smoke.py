@@ -1,0 +1,142 @@
+"""The smoke test of a new revision, on a server that plays one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from common.releases.smoke import HttpSmokeTest
+
+PATHS = ("/health", "/docs")
+JOB = {"id": "j1", "state": "completed", "finished_at": "2026-11-24T12:00:00Z", "reasons": []}
+FINE: dict[str, list[tuple[int, Any]]] = {
+    "GET /health": [(200, {"status": "healthy"})],
+    "GET /docs": [(200, "<html>")],
+    "POST /api/v1/projects": [(201, {"id": "p1"})],
+    "POST /api/v1/projects/p1/personas:generate": [(202, JOB | {"finished_at": None, "state": "running"})],
+    "GET /api/v1/jobs/j1": [(200, JOB | {"finished_at": None, "state": "running"}), (200, JOB)],
+    "DELETE /api/v1/projects/p1": [(204, "")],
+}
+
+
+@dataclass
+class Played:
+    """A revision: what it answers to each request in turn, the last for ever, and what it was asked."""
+
+    answers: dict[str, list[tuple[int, Any]]]
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    def answer(self, asked: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        """The next answer to this."""
+        self.asked.append(asked)
+        self.headers.append(headers)
+        queue = self.answers.get(asked, [(404, "")])
+        status, body = queue.pop(0) if len(queue) > 1 else queue[0]
+        return status, (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
+@pytest.fixture
+def played() -> Iterator[Played]:
+    """A revision that is fine."""
+    revision = Played({asked: list(answers) for asked, answers in FINE.items()})
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_request(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, body = revision.answer(f"{self.command} {self.path}", dict(self.headers.items()))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body if status != 204 else b"")
+
+        do_GET = do_POST = do_DELETE = handle_request  # noqa: N815 (the names http.server asks for)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Writes no access log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
+    thread.start()
+    revision.url = f"http://127.0.0.1:{server.server_port}"
+    yield revision
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def smoke_test(api_key: str | None = None) -> HttpSmokeTest:
+    """A smoke test without patience."""
+    return HttpSmokeTest(api_key, patience=0.3, job_seconds=0.3, pause=0.01)
+
+
+def test_a_revision_that_is_fine_passes(played: Played) -> None:
+    """Every path answers, a panel is made to its end, and nothing of it is left behind."""
+    found = smoke_test("secret")(played.url + "/", "api-2", paths=PATHS, job=True)
+    assert found.passed
+    assert found.detail == "/health, /docs and a panel of two went well"
+    assert played.asked[-1] == "DELETE /api/v1/projects/p1"
+    assert {headers["Authorization"] for headers in played.headers} == {"Bearer secret"}
+    keys = [headers["Idempotency-Key"] for headers in played.headers if "Idempotency-Key" in headers]
+    assert len(keys) == 1
+
+
+def test_paths_alone_are_enough_where_no_job_is_asked_for(played: Played) -> None:
+    """For services that are not the API."""
+    found = smoke_test()(played.url, "api-2", paths=("/health",), job=False)
+    assert found.passed
+    assert played.asked == ["GET /health"]
+    assert "Authorization" not in played.headers[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "detail"),
+    [
+        ("GET /docs", [(404, "")], "GET /docs answered 404"),
+        ("GET /docs", [(302, "")], "GET /docs answered 302"),
+        ("GET /health", [(503, "")], "GET /health answered 503"),
+        ("POST /api/v1/projects", [(500, "")], "POST /api/v1/projects answered 500"),
+        ("POST /api/v1/projects", [(201, "<html>")], "an answer of the API is not of its contract: 'id'"),
+        (
+            "GET /api/v1/jobs/j1",
+            [(200, JOB | {"state": "failed", "reasons": [{"code": "model", "detail": "the model is away"}]})],
+            "a panel of two ended failed: the model is away",
+        ),
+        ("GET /api/v1/jobs/j1", [(200, JOB | {"finished_at": None})], "a panel of two was not made in 0 s"),
+    ],
+)
+def test_what_fails_is_named(played: Played, asked: str, answers: list[tuple[int, Any]], detail: str) -> None:
+    """The first thing of all that does."""
+    played.answers[asked] = answers
+    found = smoke_test()(played.url, "api-2", paths=PATHS, job=True)
+    assert (found.passed, found.detail) == (False, detail)
+    made = "POST /api/v1/projects/p1/personas:generate" in played.asked
+    assert ("DELETE /api/v1/projects/p1" in played.asked) == made
+
+
+def test_an_instance_that_is_just_starting_is_waited_for(played: Played) -> None:
+    """And so is a job that is accepted late; a project is asked for once, or there might be two."""
+    played.answers["GET /health"] = [(503, ""), (429, ""), (200, "")]
+    played.answers["POST /api/v1/projects/p1/personas:generate"].insert(0, (503, ""))
+    assert smoke_test()(played.url, "api-2", paths=PATHS, job=True).passed
+    assert played.asked.count("POST /api/v1/projects") == 1
+
+
+def test_cleaning_up_does_not_hide_what_failed(played: Played) -> None:
+    """What failed first is what there is to tell."""
+    played.answers["GET /api/v1/jobs/j1"] = [(404, "")]
+    played.answers["DELETE /api/v1/projects/p1"] = [(500, "")]
+    assert smoke_test()(played.url, "api-2", paths=PATHS, job=True).detail == "GET /api/v1/jobs/j1 answered 404"
+
+
+def test_nobody_there_fails() -> None:
+    """Within the patience there is."""
+    found = smoke_test()("http://127.0.0.1:9", "api-2", paths=PATHS, job=True)
+    assert found.detail == "GET /health was not answered: NewConnectionError"
