@@ -18,6 +18,7 @@ def test_what_needs_cloud_run_says_how_to_have_one(
 ) -> None:
     """A problem like any other, with what to set; what needs none is answered."""
     services = services_on(engine, bus)
+    services.__dict__.update(_hasty_engine=engine, _hasty_bus=bus)
     monkeypatch.setattr(bootstrap, "services", lambda: services)
     client = serve("rollback").test_client()
     body = {"service": "api", "revision": "api-1", "reason": "x", "by": "ann"}
