@@ -137,8 +137,10 @@ def test_a_step_that_comes_twice_or_late_is_taken_once(release: Release) -> None
     (first,) = release.due()
     for _ in range(3):
         release.walk().take(first)
+        release.requests(NEW)
     assert release.serving() == {OLD: 90, NEW: 10}
     assert len(release.world.patches) == 1
+    assert (release.row().step, len(release.due())) == (1, 1)
     release.walk().take(ReleaseStepDue(release_id=first.release_id, step=7))
     assert len(release.world.patches) == 1
 

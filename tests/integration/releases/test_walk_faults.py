@@ -85,6 +85,35 @@ def test_a_shift_that_was_cut_off_does_not_undo_a_rollback(release: Release) -> 
     assert release.walk().overdue() == 0
 
 
+def test_a_first_share_that_was_cut_off_is_not_given_to_a_revision_marked_failed(release: Release) -> None:
+    """Though the traffic is as it was when the share was asked for."""
+    release.deploy()
+    (first,) = release.due()
+    with pytest.raises(CloudRunUnavailable):
+        release.walk(dies="before").take(first)
+    roll_back(release)
+    before = len(release.world.patches)
+    release.walk().take(first)
+    assert len(release.world.patches) == before
+    assert release.serving() == {OLD: 100}
+    assert release.row().state == "failed"
+    assert release.types()[-1] == "not_shifted"
+    assert release.due() == []
+
+
+def test_a_first_share_that_was_cut_off_is_not_given_to_a_revision_that_was_replaced(release: Release) -> None:
+    """A newer one is on its way, and only that."""
+    release.deploy()
+    (first,) = release.due()
+    with pytest.raises(CloudRunUnavailable):
+        release.walk(dies="before").take(first)
+    release.world.deploy("api", "api-3", no_traffic=True, tag="candidate-3")
+    release.deploy(tag="candidate-3")
+    release.walk().take(first)
+    assert release.serving() == {OLD: 100}
+    assert (release.row().state, release.row("api-3").state) == ("replaced", "smoke")
+
+
 def test_a_shift_that_was_cut_off_does_not_undo_what_somebody_did(release: Release) -> None:
     """The traffic stays where they sent it."""
     second = release.first_share()
@@ -351,6 +380,7 @@ def test_many_instances_take_a_step_once(release: Release) -> None:
         list(pool.map(lambda _: release.walk().take(first), range(4)))
     assert release.serving() == {OLD: 90, NEW: 10}
     assert len(release.world.patches) == 1
+    assert release.row().step == 1
 
 
 @pytest.mark.parametrize("seed", range(6))
