@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Literal
@@ -11,16 +10,17 @@ from typing import Any, Literal
 import pytest
 from sqlalchemy import Engine, text
 
+from common.bus.embedded import EmbeddedBus
 from common.cloud_run.port import CloudRunUnavailable
+from common.database.engine import connect
 from common.errors import SightError, Unavailable
 from common.releases import store, views
-from common.releases.departure import NotReadyYet, Refused
-from common.releases.events import ReleaseDeployed, ReleaseStepDue
+from common.releases.events import ReleaseStepDue
 from common.releases.probe import Health
 from common.releases.smoke import Smoke
 from common.releases.traffic import back_to, failed_tag
 from tests.fakes.cloud_run.server import CloudRunServer
-from tests.fakes.cloud_run.world import NAMED, World
+from tests.fakes.cloud_run.world import World
 from tests.integration.releases.conftest import REGION
 from tests.integration.releases.walking import NEW, OLD, Release, deployed
 
@@ -250,116 +250,6 @@ def test_a_dry_run_touches_nothing(release: Release) -> None:
     assert release.world.patches == []
 
 
-def test_a_newer_revision_sends_the_users_of_the_older_one_back(release: Release) -> None:
-    """They are on the stable one while the newer is tried, which then takes over from the stable one."""
-    second = release.first_share()
-    release.world.deploy("api", "api-3", no_traffic=True, tag="candidate-3")
-    release.deploy(tag="candidate-3")
-    assert release.serving() == {OLD: 100}
-    assert (release.row().state, release.row("api-3").previous) == ("replaced", OLD)
-    release.walk().take(second)
-    (step,) = release.due()
-    release.walk().take(step)
-    assert release.serving() == {OLD: 90, "api-3": 10}
-
-
-def test_an_older_revision_does_not_replace_a_newer_one(release: Release) -> None:
-    """Its announcement comes late, that is all."""
-    release.world.deploy("api", "api-3", no_traffic=True, tag="candidate-3")
-    release.deploy(tag="candidate-3")
-    assert release.deploy() is None
-    assert release.row("api-3").state == "smoke"
-    assert release.told()["refused"]["text"] == f"{NEW} is older than api-3"
-
-
-@pytest.mark.parametrize(
-    ("traffic", "event", "said"),
-    [
-        ({OLD: 60, "api-0": 40}, {"revision": NEW}, "a release begins where one revision has all of it"),
-        ({OLD: 100}, {"revision": NEW}, "has no tag"),
-        (None, {"revision": OLD, "tag": "candidate"}, f"the tag candidate of api is on {NEW}"),
-        (None, {"tag": "nothing"}, "is on no revision"),
-    ],
-)
-def test_what_cannot_depart_is_refused(
-    release: Release, traffic: dict[str, int] | None, event: dict[str, str], said: str
-) -> None:
-    """With the reason, where people read it, and without any trace of a release."""
-    release.world.deploy("api", "api-0", created=time.time() - 9000, no_traffic=True)
-    if traffic is not None:
-        release.move_by_hand(traffic, by="deployer@project.iam.gserviceaccount.com")
-    assert release.walk().begin(ReleaseDeployed(service="api", region=REGION, **event)) is None
-    assert said in release.told()["refused"]["text"]
-    assert release.due() == []
-
-
-def test_a_revision_that_is_not_ready_yet_is_asked_for_again(release: Release) -> None:
-    """For five minutes; then it is refused, with what Cloud Run says of it."""
-    now = time.time()
-    release.world.deploy("api", "api-3", no_traffic=True, tag="c3", ready=False, message="deploying", created=now)
-    with pytest.raises(NotReadyYet):
-        release.deploy(tag="c3")
-    release.world.services[REGION, "api"].revisions["api-3"].created = now - 301
-    assert release.deploy(tag="c3") is None
-    assert release.told()["refused"]["text"] == "api-3 is not ready: deploying"
-
-
-def test_an_engineer_lets_a_release_go_on_that_waits(release: Release) -> None:
-    """From the share it has, with its looks counted anew."""
-    release.policy = replace(release.policy, max_holds=1)
-    release.first_share()
-    release.walk().take(ReleaseStepDue(release_id=release.row().id, step=release.row().step))
-    assert release.row().state == "waiting"
-    event = ReleaseDeployed(service="api", region=REGION, revision=NEW)
-    assert release.walk().release(event) is None
-    begun = release.walk().release(event, by="ada")
-    assert begun is not None
-    assert (begun.state, begun.percent, begun.holds) == ("walking", 10, 0)
-    assert release.go()[-1] == {NEW: 100}
-
-
-def test_an_engineer_has_a_revision_tried_again_that_was_replaced(release: Release) -> None:
-    """From its beginning; one that failed never is."""
-    second = release.first_share()
-    release.world.set_traffic(
-        "api",
-        [{"type": NAMED, "revision": OLD, "percent": 100}, {"type": NAMED, "revision": NEW, "tag": "candidate"}],
-        modifier="ada@example.com",
-    )
-    release.walk().take(second)
-    assert release.row().state == "replaced"
-    event = ReleaseDeployed(service="api", region=REGION, tag="candidate")
-    begun = release.walk().release(event, by="ada")
-    assert begun is not None
-    assert (begun.state, begun.percent) == ("smoke", 0)
-    assert release.go()[-1] == {NEW: 100}
-
-
-def test_a_revision_that_failed_is_refused_to_engineers_too(release: Release) -> None:
-    """By what Postgres knows or by the tag that it has."""
-    release.smoke = Smoke(passed=False, detail="no")
-    release.deploy()
-    release.go()
-    with release.engine.begin() as connection:
-        connection.execute(text("DELETE FROM release_events"))
-        connection.execute(text("DELETE FROM traffic_changes"))
-        connection.execute(text("DELETE FROM releases"))
-    with pytest.raises(Refused, match="marked failed"):
-        release.walk().release(ReleaseDeployed(service="api", region=REGION, revision=NEW), by="ada")
-
-
-def test_an_engineer_gives_a_release_up(release: Release) -> None:
-    """Its users go back, and its revision is not marked failed."""
-    second = release.first_share()
-    release.walk().give_up("api", REGION, by="ada", reason="wrong branch")
-    assert release.serving() == {OLD: 100}
-    assert (release.row().state, release.row().reason) == ("replaced", "ada gave it up: wrong branch")
-    release.walk().take(second)
-    assert release.serving() == {OLD: 100}
-    with pytest.raises(Refused, match="no release of api is under way"):
-        release.walk().give_up("api", REGION, by="ada", reason="once more")
-
-
 def test_a_bus_that_is_away_only_delays(release: Release) -> None:
     """The release is written down, and the sweep asks for what was not published."""
     release.bus.broken = True
@@ -381,6 +271,24 @@ def test_many_instances_take_a_step_once(release: Release) -> None:
     assert release.serving() == {OLD: 90, NEW: 10}
     assert len(release.world.patches) == 1
     assert release.row().step == 1
+
+
+def test_a_process_with_two_connections_releases_many_services_at_once(release: Release) -> None:
+    """No thread waits for a connection that another one only gives back when it gets one itself."""
+    services = [f"service-{number}" for number in range(6)]
+    for name in services:
+        release.world.deploy(name, OLD, created=time.time() - 7200)
+        release.world.set_traffic(name, [{"type": NAMED, "revision": OLD, "percent": 100}])
+        release.world.deploy(name, NEW, no_traffic=True, tag="candidate")
+    engine = connect(release.engine.url.render_as_string(hide_password=False), pool_size=2)
+    bus = EmbeddedBus(engine)
+    walk = replace(release.walk(), engine=engine, bus=bus, policies=dict.fromkeys(services, release.policy))
+    events = [ReleaseDeployed(service=name, region=REGION, tag="candidate") for name in services]
+    with ThreadPoolExecutor(len(services)) as pool:
+        assert all(pool.map(walk.begin, events))
+    published = [each.delivery.subscription for each in bus.receive(100, owner="test")]
+    assert published.count("sight-releases-rollout") == len(services)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("seed", range(6))
