@@ -273,24 +273,6 @@ def test_many_instances_take_a_step_once(release: Release) -> None:
     assert release.row().step == 1
 
 
-def test_a_process_with_two_connections_releases_many_services_at_once(release: Release) -> None:
-    """No thread waits for a connection that another one only gives back when it gets one itself."""
-    services = [f"service-{number}" for number in range(6)]
-    for name in services:
-        release.world.deploy(name, OLD, created=time.time() - 7200)
-        release.world.set_traffic(name, [{"type": NAMED, "revision": OLD, "percent": 100}])
-        release.world.deploy(name, NEW, no_traffic=True, tag="candidate")
-    engine = connect(release.engine.url.render_as_string(hide_password=False), pool_size=2)
-    bus = EmbeddedBus(engine)
-    walk = replace(release.walk(), engine=engine, bus=bus, policies=dict.fromkeys(services, release.policy))
-    events = [ReleaseDeployed(service=name, region=REGION, tag="candidate") for name in services]
-    with ThreadPoolExecutor(len(services)) as pool:
-        assert all(pool.map(walk.begin, events))
-    published = [each.delivery.subscription for each in bus.receive(100, owner="test")]
-    assert published.count("sight-releases-rollout") == len(services)
-    engine.dispose()
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_is_delivered_however_often_and_whoever_dies(release: Release, seed: int) -> None:
     """Steps that come twice, late, in any order and side by side, to processes that are killed halfway: a good release
