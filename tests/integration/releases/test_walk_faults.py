@@ -10,9 +10,7 @@ from typing import Any, Literal
 import pytest
 from sqlalchemy import Engine, text
 
-from common.bus.embedded import EmbeddedBus
 from common.cloud_run.port import CloudRunUnavailable
-from common.database.engine import connect
 from common.errors import SightError, Unavailable
 from common.releases import store, views
 from common.releases.events import ReleaseStepDue
