@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from common.cloud_run.port import CloudRun
     from common.events.outbox import Relay
     from common.events.receive import Prove, Receiver
-    from common.google_tokens import Tokens
     from common.health.service import Vitals, WarmUp
     from common.llm.gemini.adapter import Gemini
     from common.llm.models import Models
@@ -220,24 +219,14 @@ class Services:
             return AbsentCloudRun()
         from common.cloud_run.rest import CloudRunRest
 
-        endpoint = s.cloud_run_endpoint
-        return CloudRunRest(s.google_cloud_project, endpoint=endpoint, tokens=None if endpoint else self._google_tokens)
+        return CloudRunRest(s.google_cloud_project, endpoint=s.cloud_run_endpoint)
 
     @cached_property
     def monitoring(self) -> Monitoring:
         """How revisions fare."""
         from common.monitoring.rest import MonitoringRest
 
-        endpoint = self.settings.monitoring_endpoint
-        return MonitoringRest(
-            self.settings.google_cloud_project, endpoint=endpoint, tokens=None if endpoint else self._google_tokens
-        )
-
-    @cached_property
-    def _google_tokens(self) -> Tokens:
-        from common.google_tokens import FromGoogleAuth, FromMetadata
-
-        return FromMetadata() if self.settings.cloud_run_service else FromGoogleAuth()
+        return MonitoringRest(self.settings.google_cloud_project, endpoint=self.settings.monitoring_endpoint)
 
     @cached_property
     def policies(self) -> dict[str, Policy]:

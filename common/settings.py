@@ -51,11 +51,6 @@ class Settings(BaseSettings):
     revision: str = Field(
         "local", validation_alias=AliasChoices("K_REVISION", "SIGHT_REVISION"), description="The running revision."
     )
-    cloud_run_service: str | None = Field(
-        None,
-        validation_alias="K_SERVICE",
-        description="The running service; Cloud Run sets it, and where it is set tokens come from its metadata server.",
-    )
 
     database_url: SecretStr | None = Field(
         None,

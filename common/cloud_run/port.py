@@ -39,13 +39,6 @@ class TrafficNotMoved(SightError):
     title = "Traffic not moved"
 
 
-class CloudRunRefused(TrafficNotMoved):
-    """Cloud Run says no and will say so again: there is no permission, or what was asked for makes no sense."""
-
-    code = "cloud_run_refused"
-    title = "Cloud Run refused"
-
-
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One revision. `ready` is its own condition, whatever traffic it gets; `reason` says why it is not."""
@@ -108,20 +101,14 @@ class CloudRun(Protocol):
     """The Cloud Run Admin API, or what stands for it."""
 
     def service(self, name: str, region: str) -> Service:
-        """The service, its traffic and its revisions. Raises `ServiceNotFound`, `CloudRunRefused` or
-        `CloudRunUnavailable`."""
+        """The service, its traffic and its revisions. Raises `ServiceNotFound` or `CloudRunUnavailable`."""
         ...
 
-    def move(
-        self, name: str, region: str, traffic: Sequence[Target], *, seen: Sequence[Target] | None = None
-    ) -> Service:
+    def move(self, name: str, region: str, traffic: Sequence[Target]) -> Service:
         """Sends the traffic where `traffic` says, waits until it is there, and returns the service as it then is.
 
         The percents add up to 100. `traffic` is all there shall be: a tag it does not name is gone, so start
-        from the tags of `Service.traffic`. `seen` is the `Service.traffic` it was made from: tags that others have
-        set, moved or taken away since are theirs to decide, and where they have moved the traffic it is left to them.
-
-        Raises `TrafficNotMoved` when the change ended otherwise or was not made, and `ServiceNotFound` or
-        `CloudRunUnavailable`; with the last it is not known whether the traffic has moved or will.
+        from the tags of `Service.traffic`. Raises `TrafficNotMoved` when the change ended otherwise, and
+        `ServiceNotFound` or `CloudRunUnavailable`; the traffic may then have moved or not.
         """
         ...

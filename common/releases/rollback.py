@@ -226,9 +226,8 @@ class Rollback:
         return decision
 
     def _make(self, page: Page, record: Record, wanted: Sequence[Target]) -> Record:
-        assert record.change is not None
         try:
-            self.cloud_run.move(record.service, record.region, wanted, seen=record.change.before)
+            self.cloud_run.move(record.service, record.region, wanted)
         except (TrafficNotMoved, ServiceNotFound) as error:
             log.error("traffic_not_moved", service=record.service, detail=error.detail)
             record = record.failed(error.detail)

@@ -67,7 +67,7 @@ class Moves:
     def make(self, connection: Connection, release: Release, asked: Asked) -> None:
         """Makes a change that was asked for. `CloudRunUnavailable` passes: whoever comes next finishes it."""
         try:
-            self.cloud_run.move(release.service, release.region, asked.change.after, seen=asked.change.before)
+            self.cloud_run.move(release.service, release.region, asked.change.after)
         except (TrafficNotMoved, ServiceNotFound) as error:
             log.error("traffic_not_moved", service=release.service, detail=error.detail)
             self._not_moved(connection, release, asked, error.detail)

@@ -53,7 +53,7 @@ def test_a_metric_nobody_made_counts_nothing(
 ) -> None:
     """Without the metric of crashes there are none; the rest is told all the same."""
     monkeypatch.setattr(
-        "tests.fakes.cloud_run.time_series.METRICS",
+        "tests.fakes.cloud_run.documents.METRICS",
         {"run.googleapis.com/request_count", "run.googleapis.com/request_latencies"},
     )
     world.samples.append((time.time() - 1, "api", REGION, "api-2", 200, 5.0))
