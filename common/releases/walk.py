@@ -7,8 +7,10 @@ was asked for finishes it before anything else.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -59,6 +61,10 @@ class Walk:
     policies: Mapping[str, Policy]
     channels: tuple[str, ...]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _alone: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    def _locked(self, service: str, region: str) -> AbstractContextManager[Connection]:
+        return walk_store.locked(self.engine, service, region, self._alone)
 
     @cached_property
     def _moves(self) -> Moves:
@@ -86,7 +92,7 @@ class Walk:
         policy = self.policies.get(event.service)
         if policy is None:
             raise Refused(f"{event.service} has no policy: it is not released by Sight")
-        with walk_store.locked(self.engine, event.service, event.region) as connection:
+        with self._locked(event.service, event.region) as connection:
             service = self.cloud_run.service(event.service, event.region)
             with connection.begin():
                 found = departure(connection, event, service, policy, self.clock(), by=by)
@@ -114,7 +120,7 @@ class Walk:
     def give_up(self, service: str, region: str, *, by: str, reason: str) -> None:
         """Ends the release of a service that is under way without marking its revision failed, and sends its users
         back to the stable one. Raises `Refused` when there is none, and what `CloudRun` raises."""
-        with walk_store.locked(self.engine, service, region) as connection:
+        with self._locked(service, region) as connection:
             with connection.begin():
                 release = walk_store.under_way(connection, service, region)
             if release is None:
@@ -140,7 +146,7 @@ class Walk:
         try:
             if to_look and policy is not None and policy.automatic:
                 look = look_at(release, self, policy, self.clock())
-            with walk_store.locked(self.engine, release.service, release.region) as connection:
+            with self._locked(release.service, release.region) as connection:
                 self._take(connection, release.id, event.step, look)
         except SightError as error:
             if error.retryable:
@@ -183,7 +189,7 @@ class Walk:
 
     def _stop(self, release: Release, detail: str) -> None:
         """Leaves a release to a human that cannot be looked at, however often it is tried."""
-        with walk_store.locked(self.engine, release.service, release.region) as connection:
+        with self._locked(release.service, release.region) as connection:
             step = Step("waiting", release.percent, "waiting", detail)
             if release.state in WALKING:
                 self._moves.apply(connection, release, step, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,9 +46,24 @@ class Asked:
 
 
 @contextmanager
-def locked(engine: Engine, service: str, region: str) -> Iterator[Connection]:
-    """A connection that holds the lock of a service, the same that rollbacks take. Raises `Busy`."""
+def locked(engine: Engine, service: str, region: str, alone: threading.Lock) -> Iterator[Connection]:
+    """A connection that holds the lock of a service, the same that rollbacks take. Raises `Busy`.
+
+    `alone` keeps it the only one of this process that is held for long: publishing may need another of the same
+    small pool.
+    """
     deadline = time.monotonic() + LOCK_SECONDS
+    if not alone.acquire(timeout=LOCK_SECONDS):
+        raise Busy("this process acts on another service", retry_after=5)
+    try:
+        with _locked(engine, service, region, deadline) as connection:
+            yield connection
+    finally:
+        alone.release()
+
+
+@contextmanager
+def _locked(engine: Engine, service: str, region: str, deadline: float) -> Iterator[Connection]:
     with store.enter(engine) as connection:
         try:
             while not _try_lock(connection, service, region):

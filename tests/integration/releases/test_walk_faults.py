@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Literal
@@ -10,15 +11,18 @@ from typing import Any, Literal
 import pytest
 from sqlalchemy import Engine, text
 
+from common.bus.embedded import EmbeddedBus
+from common.bus.embedded_schema import ensure_schema
 from common.cloud_run.port import CloudRunUnavailable
+from common.database.engine import connect
 from common.errors import SightError, Unavailable
 from common.releases import store, views
-from common.releases.events import ReleaseStepDue
+from common.releases.events import ReleaseDeployed, ReleaseStepDue
 from common.releases.probe import Health
 from common.releases.smoke import Smoke
 from common.releases.traffic import back_to, failed_tag
 from tests.fakes.cloud_run.server import CloudRunServer
-from tests.fakes.cloud_run.world import World
+from tests.fakes.cloud_run.world import NAMED, World
 from tests.integration.releases.conftest import REGION
 from tests.integration.releases.walking import NEW, OLD, Release, deployed
 
@@ -269,6 +273,25 @@ def test_many_instances_take_a_step_once(release: Release) -> None:
     assert release.serving() == {OLD: 90, NEW: 10}
     assert len(release.world.patches) == 1
     assert release.row().step == 1
+
+
+def test_a_process_with_two_connections_releases_many_services_at_once(release: Release) -> None:
+    """No thread waits for a connection that another one only gives back when it gets one itself."""
+    services = [f"service-{number}" for number in range(6)]
+    for name in services:
+        release.world.deploy(name, OLD, created=time.time() - 7200)
+        release.world.set_traffic(name, [{"type": NAMED, "revision": OLD, "percent": 100}])
+        release.world.deploy(name, NEW, no_traffic=True, tag="candidate")
+    engine = connect(release.engine.url.render_as_string(hide_password=False), pool_size=2)
+    ensure_schema(engine)
+    bus = EmbeddedBus(engine)
+    walk = replace(release.walk(), engine=engine, bus=bus, policies=dict.fromkeys(services, release.policy))
+    events = [ReleaseDeployed(service=name, region=REGION, tag="candidate") for name in services]
+    with ThreadPoolExecutor(len(services)) as pool:
+        assert all(pool.map(walk.begin, events))
+    published = [each.delivery.subscription for each in bus.receive(100, owner="test")]
+    assert published.count("sight-releases-rollout") == len(services)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("seed", range(6))
