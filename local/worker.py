@@ -55,7 +55,7 @@ class Worker:
     its function answers 2xx and comes again after a backoff otherwise. No more is claimed than there are
     free threads for, so that other workers find what this one cannot begin. A lease is renewed while its
     function works, for ten minutes at most. What a predecessor of the same name held when it died is handed
-    back first.
+    back first, and so is, when the bus was lost, what it leased to this worker in a reply that never came.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Worker:
         self._settled = _Settled()
         self._leases: dict[tuple[int, int], _Lease] = {}
         self._saturated = False
-        self._succeeded = False
+        self._sure = False  # whether the bus holds nothing as leased to this worker but what it knows of
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -107,11 +107,9 @@ class Worker:
         return min(max(pause, PACE_SECONDS) * 2, IDLE_SECONDS)
 
     def _visit(self) -> int:
-        if not self._succeeded:
-            self.hand_back()
-            self._succeeded = True
         settled = self._take_settled()
         try:
+            self._make_sure(settled)
             self._bus.nack(settled.failed)
             settled.failed.clear()
             free = self._threads - len(self._leases)
@@ -122,6 +120,7 @@ class Worker:
                 received = []
         except BusUnavailable:
             self._put_back(settled)
+            self._sure = False
             raise
         self._saturated = len(received) == free
         now = time.monotonic()
@@ -129,6 +128,14 @@ class Worker:
             self._begin(one, now)
         self._renew(now)
         return len(received)
+
+    def _make_sure(self, settled: _Settled) -> None:
+        if not self._sure:
+            with self._lock:
+                working = [lease.received for lease in self._leases.values()]
+                unsettled = self._settled.done + self._settled.failed
+            self._bus.release(self._name, keeping=working + unsettled + settled.done + settled.failed)
+            self._sure = True
 
     def _begin(self, received: Received, now: float) -> None:
         renew_at = now + self._bus.ack_deadline(received) / 2

@@ -75,7 +75,9 @@ _BURY = f"""
 """
 _RELEASE = f"""
     UPDATE {_TABLE} SET visible_at = now(), owner = NULL
-    WHERE owner IS NOT NULL AND (CAST($1 AS text) IS NULL OR owner = $1) RETURNING id
+    WHERE owner IS NOT NULL AND (CAST($1 AS text) IS NULL OR owner = $1)
+        AND (id, attempt) NOT IN (SELECT * FROM json_to_recordset(CAST($2 AS json)) AS r(id bigint, attempt int))
+    RETURNING id
 """
 
 
@@ -142,8 +144,11 @@ class EmbeddedBus:
 
         `owner` names the worker, for `release`. `done` is acknowledged by the same statement, which saves
         a busy worker a round trip. Deliveries found to be out of attempts become dead letters instead.
+
+        It is never repeated: when the server is lost after it leased and before it answered, the owner does not
+        know what it holds, and hands that back with `release` once the server is there again.
         """
-        rows = self._run(_RECEIVE, _receipts(done), self._deadlines, str(limit), owner)
+        rows = self._run(_RECEIVE, _receipts(done), self._deadlines, str(limit), owner, repeat=False)
         fit: list[Received] = []
         spent: list[Received] = []
         for received in (_received(row) for row in sorted(rows)):
@@ -178,9 +183,10 @@ class EmbeddedBus:
         """Has deliveries come again after so many seconds, to whoever receives then."""
         self._postpone((received, seconds, False) for received in failed)
 
-    def release(self, owner: str | None = None) -> int:
-        """Hands back at once what a dead worker held on lease, or what anybody did; returns how many."""
-        released = len(self._run(_RELEASE, owner))
+    def release(self, owner: str | None = None, *, keeping: Iterable[Received] = ()) -> int:
+        """Hands back at once what a dead worker held on lease, or what anybody did, but for what is kept;
+        returns how many."""
+        released = len(self._run(_RELEASE, owner, _receipts(keeping)))
         if released:
             wake.ring()
         return released
@@ -236,7 +242,7 @@ class EmbeddedBus:
                 "key": message.ordering_key,
             }
 
-    def _run(self, statement: str, *parameters: str | None) -> list[list[Any]]:
+    def _run(self, statement: str, *parameters: str | None, repeat: bool = True) -> list[list[Any]]:
         try:
             return run(self._engine, statement, *parameters)
         except DBAPIError as error:
@@ -244,8 +250,10 @@ class EmbeddedBus:
                 raise BusUnavailable(f"the embedded bus failed: {error.orig}") from error
         except PoolTimeout as error:
             raise BusUnavailable("no database connection became free for the embedded bus") from error
-        # The server was restarted: what else the pool holds is as dead. Each operation may safely be repeated.
+        # The server was restarted: what else the pool holds is as dead.
         self._engine.dispose()
+        if not repeat:
+            raise BusUnavailable("the embedded bus lost its database")
         try:
             return run(self._engine, statement, *parameters)
         except (DBAPIError, PoolTimeout) as error:

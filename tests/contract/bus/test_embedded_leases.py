@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,11 +231,11 @@ def test_an_unreachable_database_is_an_unavailable_bus(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_a_lost_connection_costs_a_publisher_nothing(empty_engine: Engine, empty_database_url: str) -> None:
-    """When the server has ended the pool's connections, publishing connects anew by itself."""
+@pytest.fixture
+def ended(empty_engine: Engine, empty_database_url: str) -> Iterator[EmbeddedBus]:
+    """A bus whose pool is full of connections that the server has ended."""
     make_bus(empty_engine)
     engine = connect(empty_database_url, pool_size=2, application_name="to-be-ended")
-    bus = EmbeddedBus(engine, subscriptions=[WORK, DEAD])
     with engine.connect(), engine.connect():
         pass
     with empty_engine.connect() as connection:
@@ -244,6 +245,30 @@ def test_a_lost_connection_costs_a_publisher_nothing(empty_engine: Engine, empty
                 " AND datname = current_database()"
             )
         )
-    bus.publish("work", [Message(b"x")])
-    assert len(bus.receive(1, owner="a")) == 1
+    yield EmbeddedBus(engine, subscriptions=[WORK, DEAD])
     engine.dispose()
+
+
+def test_a_lost_connection_costs_a_publisher_nothing(ended: EmbeddedBus) -> None:
+    """When the server has ended the pool's connections, publishing connects anew by itself."""
+    ended.publish("work", [Message(b"x")])
+    assert len(ended.receive(1, owner="a")) == 1
+
+
+def test_a_receiver_learns_that_its_connection_was_lost(ended: EmbeddedBus, empty_engine: Engine) -> None:
+    """Receiving is not repeated in silence: what the lost statement leased would be held by nobody."""
+    make_bus(empty_engine).publish("work", [Message(b"x")])
+    with pytest.raises(BusUnavailable):
+        ended.receive(1, owner="a")
+    assert len(ended.receive(1, owner="a")) == 1
+
+
+def test_what_is_kept_is_not_handed_back(empty_engine: Engine) -> None:
+    """Releasing may leave out what its owner knows that it holds."""
+    bus = make_bus(empty_engine)
+    bus.publish("work", [Message(b"1"), Message(b"2")])
+    known, _ = bus.receive(2, owner="a")
+    assert bus.release("a", keeping=[known]) == 1
+    (again,) = bus.receive(2, owner="b")
+    assert again.delivery.attempt == 2
+    assert again.id != known.id

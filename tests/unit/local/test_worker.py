@@ -198,3 +198,41 @@ def test_a_lost_bus_is_found_again(bus: EmbeddedBus, empty_engine: Engine, monke
         assert len(rows(empty_engine)) == 1
         down.clear()
         eventually(lambda: rows(empty_engine) == [])
+
+
+def test_what_was_leased_in_a_reply_that_never_came_is_received_again(
+    bus: EmbeddedBus, empty_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose bus is lost between leasing and answering does not leave the message to its lease, and
+    keeps what it is at work on."""
+    lost: list[Received] = []
+    receive = bus.receive
+
+    def forgetful(limit: int, *, owner: str, done: Any = ()) -> list[Received]:
+        received = receive(limit, owner=owner, done=done)
+        if lost or not begun.is_set() or not received:
+            return received
+        lost.extend(received)
+        raise BusUnavailable("lost")
+
+    monkeypatch.setattr(bus, "receive", forgetful)
+    begun, finish = threading.Event(), threading.Event()
+    handled: list[int] = []
+
+    def wait() -> int:
+        handled.append(1)
+        if len(handled) == 1:
+            begun.set()
+            finish.wait(30)
+        return 204
+
+    bus.publish("work", [Message(b"long")])
+    with working(bus, wait):
+        assert begun.wait(30)
+        bus.publish("work", [Message(b"lost")])
+        eventually(lambda: [attempt for attempt, _, _ in rows(empty_engine)] == [1])
+        assert [received.delivery.data for received in lost] == [b"lost"]
+        assert len(handled) == 2
+        finish.set()
+        eventually(lambda: rows(empty_engine) == [])
+    assert len(handled) == 2
