@@ -34,6 +34,10 @@ PLACEHOLDERS = frozenset(
 """What stands in examples where a key belongs; `_` and `-` are alike, and so are cases and angle brackets."""
 
 
+class Misconfigured(Exception):
+    """A setting is missing that this process cannot do without."""
+
+
 class Settings(BaseSettings):
     """Everything that differs between one machine, a test and the cloud. Names in the environment
     carry the prefix `SIGHT_`, except those that other software already gave a name."""
@@ -50,6 +54,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
     revision: str = Field(
         "local", validation_alias=AliasChoices("K_REVISION", "SIGHT_REVISION"), description="The running revision."
+    )
+    cloud_run_service: str | None = Field(
+        None,
+        validation_alias="K_SERVICE",
+        description="The running service; Cloud Run sets it, and where it is set tokens come from its metadata server.",
     )
 
     database_url: SecretStr | None = Field(

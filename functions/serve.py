@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from common.bootstrap import Misconfigured, services
+from common.bootstrap import services
+from common.settings import Misconfigured
 from functions.loading import load
 from functions.server import serve
 

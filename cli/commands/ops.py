@@ -197,6 +197,27 @@ def release(
         screen.note(f"See how it goes with: sight ops timeline {service}")
 
 
+@app.command("abort")
+def abort(
+    ctx: typer.Context,
+    service: ServiceName,
+    reason: GivenReason,
+    region: Region = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """End the release that is under way: users go back to the stable revision, and nothing is marked failed.
+
+    Example: sight ops abort api --reason "wrong branch"
+    """
+    screen = open_screen()
+    ended = _client(ctx).post("/abort", _asked(service, region, by) | {"reason": reason}, patient=False)
+    if as_json:
+        screen.json(ended)
+    else:
+        show_releases(screen, [ended])
+
+
 @app.command("pause")
 def pause(
     ctx: typer.Context,

@@ -17,6 +17,13 @@ class AbsentCloudRun:
         """Raises `NoCloudRun`."""
         raise NoCloudRun(WHAT_TO_DO)
 
-    def move(self, _name: str, _region: str, _traffic: Sequence[Target]) -> NoReturn:
+    def move(
+        self,
+        _name: str,
+        _region: str,
+        _traffic: Sequence[Target],
+        *,
+        seen: Sequence[Target] | None = None,  # noqa: ARG002 (the port's name)
+    ) -> NoReturn:
         """Raises `NoCloudRun`."""
         raise NoCloudRun(WHAT_TO_DO)

@@ -5,7 +5,7 @@ https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from common.cloud_run.port import Revision, Service, Target
 
 LATEST = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
 NAMED = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"
+SUCCEEDED, FAILED = "CONDITION_SUCCEEDED", "CONDITION_FAILED"
 NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -34,9 +35,25 @@ def service_of(document: Mapping[str, Any], revisions: Sequence[Mapping[str, Any
 
 
 def is_reconciling(document: Mapping[str, Any]) -> bool:
-    """Whether what was asked for of a service is not yet so."""
+    """Whether what was asked for of a service is still on its way. Where it failed it is not: `observedGeneration`
+    then stays behind for good, until something else is asked for."""
+    if document.get("reconciling", False):
+        return True
     generation, observed = int(document.get("generation", 0)), int(document.get("observedGeneration", 0))
-    return bool(document.get("reconciling", False)) or observed < generation
+    return observed < generation and _terminal(document).get("state") != FAILED
+
+
+def failure_of(document: Mapping[str, Any]) -> str:
+    """Why what was asked for of a service last did not come about, empty where it did or still may."""
+    terminal = _terminal(document)
+    if is_reconciling(document) or terminal.get("state") != FAILED:
+        return ""
+    return str(terminal.get("message") or terminal.get("reason") or "Cloud Run does not say why")
+
+
+def is_ready(name: str, revisions: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there is such a revision among these `Revision`s, and ready."""
+    return any(revision.name == name and revision.ready for revision in map(_revision, revisions))
 
 
 def target_document(target: Target) -> dict[str, Any]:
@@ -49,9 +66,14 @@ def target_document(target: Target) -> dict[str, Any]:
     return document
 
 
+def same_shares(some: Iterable[Target], others: Iterable[Target], latest: str | None) -> bool:
+    """Whether both send the same shares to the same revisions, whatever they tag."""
+    return _shares(some, latest) == _shares(others, latest)
+
+
 def same_traffic(some: Sequence[Target], others: Sequence[Target], latest: str | None) -> bool:
     """Whether both send the same shares to the same revisions and tag the same ones, however they are listed."""
-    return _shares(some, latest) == _shares(others, latest) and _tags(some, latest) == _tags(others, latest)
+    return same_shares(some, others, latest) and _tags(some, latest) == _tags(others, latest)
 
 
 def short(name: str | None) -> str | None:
@@ -59,7 +81,7 @@ def short(name: str | None) -> str | None:
     return name.rpartition("/")[2] if name else None
 
 
-def _shares(targets: Sequence[Target], latest: str | None) -> dict[str | None, int]:
+def _shares(targets: Iterable[Target], latest: str | None) -> dict[str | None, int]:
     shares: dict[str | None, int] = {}
     for target in targets:
         if target.percent:
@@ -80,10 +102,14 @@ def _revision(document: Mapping[str, Any]) -> Revision:
     return Revision(
         name=short(document["name"]) or "",
         created_at=_time(document.get("createTime")),
-        ready=ready.get("state") == "CONDITION_SUCCEEDED",
+        ready=ready.get("state") == SUCCEEDED,
         image=containers[0].get("image", ""),
         reason=ready.get("message", ""),
     )
+
+
+def _terminal(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return document.get("terminalCondition") or {}
 
 
 def _target(document: Mapping[str, Any]) -> Target:

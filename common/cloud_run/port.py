@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Protocol
@@ -37,6 +37,13 @@ class TrafficNotMoved(SightError):
     code = "traffic_not_moved"
     status = 502
     title = "Traffic not moved"
+
+
+class CloudRunRefused(TrafficNotMoved):
+    """Cloud Run says no and will say so again: there is no permission, or what was asked for makes no sense."""
+
+    code = "cloud_run_refused"
+    title = "Cloud Run refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,19 @@ class Service:
         return shares
 
     @cached_property
+    def named(self) -> tuple[Target, ...]:
+        """`traffic` with the share of the latest given to the revision which that is: the next deployment takes the
+        one over, and is not what the other meant."""
+        named: list[Target] = []
+        for target in self.traffic:
+            if target.revision is None and target.percent:
+                named.append(Target(self.latest_ready, target.percent))
+                target = replace(target, percent=0)
+            if target.percent or target.tag:
+                named.append(target)
+        return tuple(named)
+
+    @cached_property
     def by_name(self) -> Mapping[str, Revision]:
         """The revisions by name."""
         return {revision.name: revision for revision in self.revisions}
@@ -101,14 +121,20 @@ class CloudRun(Protocol):
     """The Cloud Run Admin API, or what stands for it."""
 
     def service(self, name: str, region: str) -> Service:
-        """The service, its traffic and its revisions. Raises `ServiceNotFound` or `CloudRunUnavailable`."""
+        """The service, its traffic and its revisions. Raises `ServiceNotFound`, `CloudRunRefused` or
+        `CloudRunUnavailable`."""
         ...
 
-    def move(self, name: str, region: str, traffic: Sequence[Target]) -> Service:
+    def move(
+        self, name: str, region: str, traffic: Sequence[Target], *, seen: Sequence[Target] | None = None
+    ) -> Service:
         """Sends the traffic where `traffic` says, waits until it is there, and returns the service as it then is.
 
         The percents add up to 100. `traffic` is all there shall be: a tag it does not name is gone, so start
-        from the tags of `Service.traffic`. Raises `TrafficNotMoved` when the change ended otherwise, and
-        `ServiceNotFound` or `CloudRunUnavailable`; the traffic may then have moved or not.
+        from the tags of `Service.traffic`. `seen` is the `Service.named` it was made from: tags that others have
+        set, moved or taken away since are theirs to decide, and where they have moved the traffic it is left to them.
+
+        Raises `TrafficNotMoved` when the change ended otherwise or was not made, and `ServiceNotFound` or
+        `CloudRunUnavailable`; with the last it is not known whether the traffic has moved or will.
         """
         ...

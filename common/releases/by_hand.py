@@ -93,7 +93,7 @@ def _move(
             found = rollback.cloud_run.service(service, region)
             source, target, wanted = choose(found, traffic.remembered(found, page.history))
             asked = _record(service, region, reason, by, source, target)
-            record = rollback.move(page, asked, found.traffic, wanted)
+            record = rollback.move(page, asked, found.named, wanted)
     except RecordWaiting as error:
         if record is None:
             raise

@@ -84,7 +84,7 @@ class Rollback:
                     assert decision.source is not None
                     assert decision.target is not None
                     wanted = traffic.back_to(service, decision.target, decision.source)
-                    self.move(page, record, service.traffic, wanted)
+                    self.move(page, record, service.named, wanted)
                 else:
                     page.write(record)
                 return decision
@@ -226,8 +226,9 @@ class Rollback:
         return decision
 
     def _make(self, page: Page, record: Record, wanted: Sequence[Target]) -> Record:
+        assert record.change is not None
         try:
-            self.cloud_run.move(record.service, record.region, wanted)
+            self.cloud_run.move(record.service, record.region, wanted, seen=record.change.before)
         except (TrafficNotMoved, ServiceNotFound) as error:
             log.error("traffic_not_moved", service=record.service, detail=error.detail)
             record = record.failed(error.detail)

@@ -1,17 +1,18 @@
 """Composes traffic: where it goes, and the tags by which Cloud Run itself remembers what Sight did.
 
-Tags of others are kept. A rollback that finds Postgres gone reads its memory from these tags.
+Tags of others are kept, but for those on a revision that is not ready or is gone: one of them is enough for Cloud Run
+to move no traffic at all. A rollback that finds Postgres gone reads its memory from these tags.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from common.cloud_run.documents import same_shares as same_shares
 from common.cloud_run.port import Target
 from common.releases.models import FAILED_TAG_PREFIX, PREVIOUS_TAG, STABLE_TAG, History
 
@@ -53,11 +54,6 @@ def promoted(service: Service, revision: str, previous: str | None) -> list[Targ
     return [Target(revision, 100), *_tagged(service, ours, set())]
 
 
-def same_shares(some: Iterable[Target], others: Iterable[Target], latest: str | None) -> bool:
-    """Whether both send the same shares to the same revisions, whatever they tag."""
-    return _shares(some, latest) == _shares(others, latest)
-
-
 def remembered(service: Service, history: History) -> History:
     """What Postgres knows, and what Cloud Run tells besides: its tags which revisions were promoted and which failed,
     its last change whether a person made it, or a rollback that Postgres has not heard of yet.
@@ -94,25 +90,21 @@ def _tagged(service: Service, ours: dict[str, str], dropped: set[str]) -> list[T
     kept = [
         Target(target.revision, 0, target.tag)
         for target in service.traffic
-        if target.tag is not None
-        and target.tag not in ours
-        and target.tag not in dropped
-        and (target.revision is None or target.revision in service.by_name)
+        if target.tag is not None and target.tag not in ours and target.tag not in dropped
     ]
     marks = [target for target in kept if (target.tag or "").startswith(FAILED_TAG_PREFIX)]
     forgotten = marks[: max(0, len(marks) - KEPT_FAILED)]
-    return [
+    tagged = [
         *(target for target in kept if target not in forgotten),
         *(Target(revision, 0, tag) for tag, revision in ours.items()),
     ]
+    return [target for target in tagged if target.revision is None or _is_ready(service, target.revision)]
+
+
+def _is_ready(service: Service, name: str) -> bool:
+    revision = service.by_name.get(name)
+    return revision is not None and revision.ready
 
 
 def _tags_on(service: Service, revision: str) -> set[str]:
     return {target.tag for target in service.traffic if target.tag and target.revision == revision}
-
-
-def _shares(targets: Iterable[Target], latest: str | None) -> Counter[str | None]:
-    shares: Counter[str | None] = Counter()
-    for target in targets:
-        shares[target.revision or latest] += target.percent
-    return +shares

@@ -107,7 +107,7 @@ class Walk:
                     told += self._moves.line(connection, found.replaces, "replaced", reason)
                 store.mark_promoted(connection, event.service, event.region, found.stable, "had the traffic before")
                 if not traffic.same_shares(service.traffic, shares(begun), service.latest_ready):
-                    asked = walk_store.ask(connection, begun, service.traffic, wanted(begun, service), ROLLOUT)
+                    asked = walk_store.ask(connection, begun, service.named, wanted(begun, service), ROLLOUT)
                 said = f"{found.revision} is to take over from {found.stable}" + (f", says {by}" if by else "")
                 told += self._moves.line(connection, begun, "deployed", said)
             send.offer(self.bus, told)
@@ -117,9 +117,9 @@ class Walk:
                 self._moves.schedule(begun, 0.0)
             return begun
 
-    def give_up(self, service: str, region: str, *, by: str, reason: str) -> None:
+    def abort(self, service: str, region: str, *, by: str, reason: str) -> Release:
         """Ends the release of a service that is under way without marking its revision failed, and sends its users
-        back to the stable one. Raises `Refused` when there is none, and what `CloudRun` raises."""
+        back to the stable one. Returns the release. Raises `Refused` when there is none, and what `CloudRun` raises."""
         with self._locked(service, region) as connection:
             with connection.begin():
                 release = walk_store.under_way(connection, service, region)
@@ -127,8 +127,9 @@ class Walk:
                 raise Refused(f"no release of {service} is under way")
             found = self.cloud_run.service(service, region)
             as_left = traffic.same_shares(found.traffic, shares(release), found.latest_ready)
-            step = Step("replaced", 0, "given_up", f"{by} gave it up: {reason}", moves=release.percent > 0 and as_left)
+            step = Step("replaced", 0, "aborted", f"{by} ended it: {reason}", moves=release.percent > 0 and as_left)
             self._moves.apply(connection, release, step, found, actor=by)
+            return release
 
     def take(self, event: ReleaseStepDue) -> None:
         """Looks at a release and takes its step, unless somebody has. Raises `Unavailable` when it has to come

@@ -54,7 +54,7 @@ class Moves:
                 return
             if step.moves:
                 assert service is not None
-                asked = walk_store.ask(connection, after, service.traffic, wanted(after, service), actor)
+                asked = walk_store.ask(connection, after, service.named, wanted(after, service), actor)
             if step.line != "held" or step.reason != release.reason:
                 told = self.line(connection, after, step.line, step.reason, alarming=step.alarming)
         log.info("stepped", service=release.service, revision=release.revision, state=step.state, percent=step.percent)
@@ -67,7 +67,7 @@ class Moves:
     def make(self, connection: Connection, release: Release, asked: Asked) -> None:
         """Makes a change that was asked for. `CloudRunUnavailable` passes: whoever comes next finishes it."""
         try:
-            self.cloud_run.move(release.service, release.region, asked.change.after)
+            self.cloud_run.move(release.service, release.region, asked.change.after, seen=asked.change.before)
         except (TrafficNotMoved, ServiceNotFound) as error:
             log.error("traffic_not_moved", service=release.service, detail=error.detail)
             self._not_moved(connection, release, asked, error.detail)

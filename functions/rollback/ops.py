@@ -142,6 +142,15 @@ def _release(fields: Fields, services: Services) -> Answer:
         return 202, views.release(connection, begun.id)
 
 
+def _abort(fields: Fields, services: Services) -> Answer:
+    from common.releases import views
+
+    where, by, reason = _where(fields, services), _needed(fields, "by"), _needed(fields, "reason")
+    ended = services.walk.abort(*where, by=by, reason=reason)
+    with services.engine.connect() as connection:
+        return 200, views.release(connection, ended.id)
+
+
 def _pause(fields: Fields, services: Services) -> Answer:
     return _set_paused(fields, services, paused=True)
 
@@ -194,6 +203,7 @@ ROUTES: Mapping[tuple[str, str], Callable[[Fields, Services], Answer]] = {
     ("POST", "/ops/rollback"): _roll_back,
     ("POST", "/ops/promote"): _promote,
     ("POST", "/ops/release"): _release,
+    ("POST", "/ops/abort"): _abort,
     ("POST", "/ops/pause"): _pause,
     ("POST", "/ops/resume"): _resume,
     ("POST", "/ops/replay"): _replay,

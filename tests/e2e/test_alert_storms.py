@@ -53,12 +53,14 @@ class Mortal:
         """Reads."""
         return self.inner.service(name, region)
 
-    def move(self, name: str, region: str, traffic: Sequence[Target]) -> Service:
+    def move(
+        self, name: str, region: str, traffic: Sequence[Target], *, seen: Sequence[Target] | None = None
+    ) -> Service:
         """Moves, and lives to tell or not."""
         fate = self.rng.random()
         if fate < self.deaths:
             raise CloudRunUnavailable("killed before it moved anything")
-        moved = self.inner.move(name, region, traffic)
+        moved = self.inner.move(name, region, traffic, seen=seen)
         if fate < 2 * self.deaths:
             raise CloudRunUnavailable("killed before it could say so")
         return moved
@@ -101,15 +103,10 @@ class Storm:
         self.revisions[name] = names
         shares = [(names[-1], 100)] if rng.random() < 0.7 else [(names[-1], 10), (names[-2], 90)]
         tags: list[dict[str, Any]] = []
+        broken = [revision for revision in names[:-1] if rng.random() < 0.1]
         for number, revision in enumerate(names):
-            last = number == len(names) - 1
-            self.world.deploy(
-                name,
-                revision,
-                created=now - 3600.0 * (len(names) - number),
-                ready=last or rng.random() < 0.9,
-                no_traffic=number > 0,
-            )
+            created = now - 3600.0 * (len(names) - number)
+            self.world.deploy(name, revision, created=created, no_traffic=number > 0)
             with self.engines[0].begin() as connection:
                 if revision in dict(shares) or rng.random() < 0.8:
                     store.mark_promoted(connection, name, REGION, revision, "test")
@@ -118,6 +115,8 @@ class Storm:
                     tags += [{"type": NAMED, "revision": revision, "tag": failed_tag(revision)}]
         traffic = [{"type": NAMED, "revision": revision, "percent": percent} for revision, percent in shares]
         self.world.set_traffic(name, [*traffic, *tags])
+        for revision in broken:
+            self.world.become(name, revision, ready=False)
         self.world.age(name, 1800.0)
         self.world.samples += [(now, name, REGION, r, 500, 20.0) for r in names if rng.random() < 0.9 for _ in "xy"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from common.bootstrap import Misconfigured, Services
+from common.bootstrap import Services
 from common.bus.embedded import EmbeddedBus
 from common.bus.oidc import TokenProof
 from common.bus.pubsub import PubSubBus
 from common.cache.memory import MemoryCache
 from common.cache.redis import RedisCache
-from common.settings import Settings
+from common.settings import Misconfigured, Settings
 
 NOWHERE = "postgresql://sight@/sight?host=/nowhere"
 

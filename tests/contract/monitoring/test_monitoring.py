@@ -48,12 +48,40 @@ def test_a_revision_without_traffic_has_nothing_to_tell(monitoring: MonitoringRe
     assert found.error_share is None
 
 
+def test_instances_ended_by_their_probes_crashed(monitoring: MonitoringRest, world: World) -> None:
+    """What Cloud Run publishes itself; an instance that is in its log as well is counted once."""
+    now = time.time()
+    world.probes += [(now - 1, "api", REGION, "api-2", healthy) for healthy in (True, False, False, False)]
+    world.crashes.append((now - 1, "api", REGION, "api-2"))
+    assert fared(monitoring).crashes == 3
+
+
+def test_a_part_of_the_figures_is_no_figure(monitoring: MonitoringRest, world: World) -> None:
+    """An answer that says it is incomplete is not taken for all there is."""
+    world.samples.append((time.time() - 1, "api", REGION, "api-2", 200, 5.0))
+    world.faults.incomplete = 20
+    with pytest.raises(MonitoringUnavailable, match="incomplete"):
+        fared(monitoring)
+
+
+def test_the_percentile_of_nothing_is_none(monitoring: MonitoringRest, world: World) -> None:
+    """Monitoring writes `NaN`."""
+    world.samples.append((time.time() - 1, "api", REGION, "api-2", 200, -1.0))
+    assert fared(monitoring).p95_ms is None
+
+
+def test_a_span_of_a_fraction_is_one_point(monitoring: MonitoringRest, world: World) -> None:
+    """Periods are whole seconds: what happened in the first part of the span is in it."""
+    world.samples.append((time.time() - 90.2, "api", REGION, "api-2", 200, 5.0))
+    assert fared(monitoring, seconds=90.5).requests == 1
+
+
 def test_a_metric_nobody_made_counts_nothing(
     monitoring: MonitoringRest, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the metric of crashes there are none; the rest is told all the same."""
     monkeypatch.setattr(
-        "tests.fakes.cloud_run.documents.METRICS",
+        "tests.fakes.cloud_run.time_series.METRICS",
         {"run.googleapis.com/request_count", "run.googleapis.com/request_latencies"},
     )
     world.samples.append((time.time() - 1, "api", REGION, "api-2", 200, 5.0))

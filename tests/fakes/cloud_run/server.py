@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.fakes.cloud_run import documents
-from tests.fakes.cloud_run.world import Refused, World
+from tests.fakes.cloud_run import documents, time_series
+from tests.fakes.cloud_run.faults import CutOff, Refused
+from tests.fakes.cloud_run.world import World
 
 SIGHT = "sight-releases@project.iam.gserviceaccount.com"
 PAGE = 2
@@ -45,21 +46,25 @@ def answer(world: World, method: str, path: str, query: dict[str, str], body: di
     if parts[0] == "v3":
         if world.faults.take("monitoring_down"):
             raise Refused(503, "The service is currently unavailable.")
-        return documents.time_series(world, query)
+        return time_series.answer(world, query)
     if parts[:2] != ["v2", "projects"] or parts[2] != world.project:
         raise Refused(403, "Permission denied")
     if method == "GET" and world.faults.take("reads_down"):
         raise Refused(503, "The service is currently unavailable.")
     region, kind = parts[4], parts[5]
     if kind == "operations":
-        return world.operation("/".join(parts[1:]))
-    found = world.find(parts[6], region)
+        if world.faults.take("operations_lost"):
+            raise Refused(404, f"Operation {parts[6]} not found")
+        return documents.operation(world, "/".join(parts[1:]))
     if method == "PATCH":
         if query.get("updateMask") != "traffic":
-            raise Refused(400, "the fake only takes updateMask=traffic")
+            raise Refused(400, "The fake only takes updateMask=traffic.")
         if "etag" in body:
-            raise Refused(409, "etag does not match")
-        return world.patch(found.name, region, body["traffic"], SIGHT)
+            raise Refused(409, "The etag does not match.")
+        if body.get("name", "/".join(parts[1:])) != "/".join(parts[1:]):
+            raise Refused(400, "The name must be that of the service.")
+        return documents.operation(world, world.patch(parts[6], region, body["traffic"], SIGHT))
+    found = world.find(parts[6], region)
     with world.lock:
         if len(parts) == 8:
             start = int(query.get("pageToken", "0"))
@@ -82,8 +87,10 @@ def control(world: World, asked: dict[str, Any]) -> dict[str, Any]:
             getattr(world, call["do"])(**call.get("with", {}))
         world.samples += [tuple(sample) for sample in asked.get("samples", ())]
         world.crashes += [tuple(crash) for crash in asked.get("crashes", ())]
+        world.probes += [tuple(probe) for probe in asked.get("probes", ())]
         return {
             "patches": world.patches,
+            "refused": world.refused,
             "faults": asdict(world.faults),
             "services": {
                 name: {each: found.share_of(each) for each in found.revisions}
@@ -107,11 +114,16 @@ def _handler(world: World) -> type[BaseHTTPRequestHandler]:
                     status, found = 200, control(world, body)
                 else:
                     status, found = 200, answer(world, self.command, url.path, dict(parse_qsl(url.query)), body)
+            except CutOff:
+                self.close_connection = True
+                return
             except Refused as refused:
-                status, found = refused.status, {"error": {"code": refused.status, "message": refused.message}}
+                status, found = refused.status, refused.document
                 if refused.retry_after is not None:
                     headers["Retry-After"] = str(refused.retry_after)
             data = json.dumps(found).encode()
+            if world.faults.take("garbage"):
+                data = b"<html>Please wait ...</html>"
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

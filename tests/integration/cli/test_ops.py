@@ -159,6 +159,16 @@ def test_a_revision_is_promoted(api: FakeApi, sight: Sight) -> None:
     assert api.asked[0].body["revision"] == "api-1"
 
 
+def test_a_release_is_aborted(api: FakeApi, sight: Sight) -> None:
+    """With a reason and a name."""
+    on(api, "POST", "/abort", Say(RELEASE | {"state": "replaced", "reason": "ann ended it: wrong branch"}))
+    code, out, _ = sight("abort", "api", "--reason", "wrong branch")
+    assert (code, "replaced" in out, "wrong branch" in out) == (0, True, True)
+    assert api.asked[-1].body == {"service": "api", "by": "ann", "reason": "wrong branch"}
+    assert json.loads(sight("abort", "api", "--reason", "wrong branch", "--json")[1])["state"] == "replaced"
+    assert sight("abort", "api")[0] == 2
+
+
 def test_a_release_is_started(api: FakeApi, sight: Sight) -> None:
     """By the revision's name or by its tag, and not by both."""
     on(api, "POST", "/release", Say(RELEASE, 202))

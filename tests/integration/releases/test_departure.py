@@ -121,13 +121,13 @@ def test_a_revision_that_failed_is_refused_to_engineers_too(release: Release) ->
         release.walk().release(ReleaseDeployed(service="api", region=REGION, revision=NEW), by="ada")
 
 
-def test_an_engineer_gives_a_release_up(release: Release) -> None:
+def test_an_engineer_aborts_a_release(release: Release) -> None:
     """Its users go back, and its revision is not marked failed."""
     second = release.first_share()
-    release.walk().give_up("api", REGION, by="ada", reason="wrong branch")
+    release.walk().abort("api", REGION, by="ada", reason="wrong branch")
     assert release.serving() == {OLD: 100}
-    assert (release.row().state, release.row().reason) == ("replaced", "ada gave it up: wrong branch")
+    assert (release.row().state, release.row().reason) == ("replaced", "ada ended it: wrong branch")
     release.walk().take(second)
     assert release.serving() == {OLD: 100}
     with pytest.raises(Refused, match="no release of api is under way"):
-        release.walk().give_up("api", REGION, by="ada", reason="once more")
+        release.walk().abort("api", REGION, by="ada", reason="once more")

@@ -141,6 +141,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("/pause", ask(reason=None), "reason"),
     ("/release", ask(), "revision"),
     ("/release", ask(revision="api-1", tag="x"), "revision"),
+    ("/abort", ask(reason=None), "reason"),
     ("/replay", {}, "incident_id"),
 ]
 """What is asked for at a path, and the field that is wrong with it."""
@@ -229,6 +230,17 @@ def test_a_release_is_begun(ops: Ops) -> None:
     begun: Any = response.json
     assert (begun["revision"], begun["state"]) == ("api-3", "smoke")
     assert ops.post("/release", {"service": "api", "by": "ada", "revision": BAD}).status_code == 409
+
+
+def test_a_release_is_aborted(ops: Ops) -> None:
+    """Its revision is not marked failed; where none is under way that is said."""
+    assert ops.post("/abort", ask(reason="wrong branch")).status_code == 409
+    ops.watch.world.deploy("api", "api-3", no_traffic=True, tag="candidate")
+    ops.post("/release", {"service": "api", "by": "ada", "tag": "candidate"})
+    response = ops.post("/abort", ask(reason="wrong branch"))
+    assert response.status_code == 200, response.text
+    ended: Any = response.json
+    assert (ended["revision"], ended["state"], ended["reason"]) == ("api-3", "replaced", "ada ended it: wrong branch")
 
 
 def test_what_is_not_there_is_said_and_what_cannot_be_read_as_well(ops: Ops) -> None:

@@ -139,9 +139,9 @@ def test_a_database_lost_while_the_traffic_moves_learns_how_it_ended(
     instance = doomed.rollback()
     move = instance.cloud_run.move
 
-    def lose_and_move(*arguments: object) -> object:
+    def lose_and_move(*arguments: object, **options: object) -> object:
         fault(server)
-        return move(*arguments)  # type: ignore[arg-type]
+        return move(*arguments, **options)  # type: ignore[arg-type]
 
     instance.cloud_run.move = lose_and_move  # type: ignore[method-assign, assignment]
     assert instance.answer(notification()).action == "roll_back"
@@ -207,7 +207,7 @@ def test_a_change_begun_without_database_is_finished_by_the_same_process(doomed:
     instance = doomed.rollback()
     move = instance.cloud_run.move
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise CloudRunUnavailable("busy")
 
     instance.cloud_run.move = fail  # type: ignore[method-assign, assignment]

@@ -74,7 +74,7 @@ def die_before_moving(watch: Watch) -> None:
     """Has an instance die once it has written down what it is about to do."""
     instance = watch.rollback()
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise CloudRunUnavailable("killed here")
 
     instance.cloud_run.move = die  # type: ignore[method-assign, assignment]
@@ -98,8 +98,8 @@ def test_an_instance_that_died_after_moving_is_only_written_down(watch: Watch) -
     first = watch.rollback()
     original = CloudRunRest.move
 
-    def die(*arguments: object) -> None:
-        original(*arguments)  # type: ignore[arg-type]
+    def die(*arguments: object, **options: object) -> None:
+        original(*arguments, **options)  # type: ignore[arg-type]
         raise CloudRunUnavailable("killed here")
 
     assert isinstance(first.cloud_run, CloudRunRest)

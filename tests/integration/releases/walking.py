@@ -44,7 +44,7 @@ class Dying:
     ) -> Service:
         """Moves or not, and does not live to tell."""
         if self.when == "after":
-            self.inner.move(name, region, traffic)
+            self.inner.move(name, region, traffic, seen=seen)
         raise CloudRunUnavailable("killed here")
 
 

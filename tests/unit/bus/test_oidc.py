@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -24,6 +21,7 @@ from hypothesis import strategies as st
 from common.bus import oidc
 from common.bus.oidc import TokenProof
 from common.errors import Unauthenticated, Unavailable
+from tests.fixtures.serving import Asked, Said, serving
 
 AUDIENCE = "https://sight.example/answer"
 ACCOUNT = "push@sight.iam.gserviceaccount.com"
@@ -92,27 +90,14 @@ def served() -> Iterator[Issuer]:
     """A running endpoint whose issuer the tests change."""
     issuer = Issuer()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            issuer.fetches += 1
-            body = json.dumps(issuer.certificates()).encode()
-            self.send_response(issuer.status)
-            self.send_header("Cache-Control", "public, max-age=20000, must-revalidate")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(_asked: Asked) -> Said:
+        issuer.fetches += 1
+        return Said(issuer.certificates(), issuer.status, {"Cache-Control": "public, max-age=20000, must-revalidate"})
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Writes no access log."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        issuer.url = f"http://127.0.0.1:{server.server_port}/certs"
+    with serving(answer) as url:
+        issuer.url = f"{url}/certs"
         issuer.add_key("one")
         yield issuer
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from common.releases.smoke import HttpSmokeTest
+from tests.fixtures.serving import Asked, Said, serving
 
 PATHS = ("/health", "/docs")
 JOB = {"id": "j1", "state": "completed", "finished_at": "2026-11-24T12:00:00Z", "reasons": []}
@@ -34,13 +32,13 @@ class Played:
     asked: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
-    def answer(self, asked: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    def answer(self, asked: str, headers: dict[str, str]) -> Said:
         """The next answer to this."""
         self.asked.append(asked)
         self.headers.append(headers)
         queue = self.answers.get(asked, [(404, "")])
         status, body = queue.pop(0) if len(queue) > 1 else queue[0]
-        return status, (body if isinstance(body, str) else json.dumps(body)).encode()
+        return Said(body, status)
 
 
 @pytest.fixture
@@ -48,28 +46,11 @@ def played() -> Iterator[Played]:
     """A revision that is fine."""
     revision = Played({asked: list(answers) for asked, answers in FINE.items()})
 
-    class Handler(BaseHTTPRequestHandler):
-        def handle_request(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, body = revision.answer(f"{self.command} {self.path}", dict(self.headers.items()))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body if status != 204 else b"")
+    def answer(asked: Asked) -> Said:
+        return revision.answer(f"{asked.method} {asked.path}", dict(asked.headers.items()))
 
-        do_GET = do_POST = do_DELETE = handle_request  # noqa: N815 (the names http.server asks for)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Writes no access log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
-    thread.start()
-    revision.url = f"http://127.0.0.1:{server.server_port}"
-    yield revision
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(answer) as revision.url:
+        yield revision
 
 
 def smoke_test(api_key: str | None = None) -> HttpSmokeTest:

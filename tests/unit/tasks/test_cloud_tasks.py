@@ -6,12 +6,9 @@ import base64
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
@@ -19,6 +16,7 @@ from common.tasks.cloud_tasks import CloudTasks
 from common.tasks.port import HttpTask, TasksUnavailable
 from local.cloud_tasks import TaskServer
 from tests.fixtures.eventually import eventually
+from tests.fixtures.serving import Asked, Said, serving
 
 
 @dataclass
@@ -35,26 +33,12 @@ def recorder() -> Iterator[Recorder]:
     """A running recorder."""
     recorder = Recorder()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            recorder.requests.append((self.path, dict(self.headers), body, time.time()))
-            answer = json.dumps({"name": "tasks/1"}).encode()
-            self.send_response(recorder.statuses.pop(0) if recorder.statuses else 200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def answer(asked: Asked) -> Said:
+        recorder.requests.append((asked.path, dict(asked.headers.items()), asked.body, time.time()))
+        return Said({"name": "tasks/1"}, recorder.statuses.pop(0) if recorder.statuses else 200)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Writes no access log."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        recorder.url = f"http://127.0.0.1:{server.server_port}"
+    with serving(answer) as recorder.url:
         yield recorder
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

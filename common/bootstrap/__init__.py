@@ -1,4 +1,4 @@
-"""Wires adapters to ports, once per process: the only place that picks which."""
+"""Wires adapters to ports, once per process. This package is the only place that picks which."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common import shutdown
-from common.settings import LOCAL_WORKSPACE, NO_PROJECT, Settings, settings
+from common.settings import LOCAL_WORKSPACE, Misconfigured, Settings, settings
 from common.telemetry import logs
 
 if TYPE_CHECKING:
-    from google.cloud.sql.connector import Connector
     from redis import Redis
     from sqlalchemy import Engine
 
+    from common.bootstrap.databases import Databases
     from common.bus.port import Bus
     from common.cache.breaker import Breaker
     from common.cache.port import Cache
     from common.cloud_run.port import CloudRun
     from common.events.outbox import Relay
     from common.events.receive import Prove, Receiver
+    from common.google_tokens import Tokens
     from common.health.service import Vitals, WarmUp
     from common.llm.gemini.adapter import Gemini
     from common.llm.models import Models
@@ -46,11 +47,7 @@ ROLLBACK_CONNECTIONS = 8
 CALL_THE_MODEL = frozenset({"answer", "persona", "summary"})
 """The functions that do; importing a model's client takes longest of all."""
 
-PROMPTS = Path(__file__).parents[1] / "prompts"
-
-
-class Misconfigured(Exception):
-    """A setting is missing that this process cannot do without."""
+PROMPTS = Path(__file__).parents[2] / "prompts"
 
 
 @dataclass(frozen=True)
@@ -65,34 +62,13 @@ class Services:
     @cached_property
     def engine(self) -> Engine:
         """The database."""
-        return self._connect()
-
-    def _connect(self, *, timeout_seconds: float | None = None, pool_size: int | None = None) -> Engine:
-        from common.database.engine import connect, connect_cloud_sql
-
-        s = self.settings
-        if s.cloud_sql_instance:
-            engine = connect_cloud_sql(
-                s.cloud_sql_instance,
-                user=s.database_user,
-                database=s.database_name,
-                pool_size=pool_size or s.database_pool_size,
-                connector=self._connector,
-                timeout_seconds=timeout_seconds,
-            )
-        elif s.database_url is not None:
-            url = s.database_url.get_secret_value()
-            engine = connect(url, pool_size=pool_size or s.database_pool_size, timeout_seconds=timeout_seconds)
-        else:
-            raise Misconfigured("set DATABASE_URL or SIGHT_CLOUD_SQL_INSTANCE, or start the whole stack: make run")
-        self._closing.callback(engine.dispose)
-        return engine
+        return self._databases.connect()
 
     @cached_property
-    def _connector(self) -> Connector:
-        from common.database.engine import cloud_sql_connector
+    def _databases(self) -> Databases:
+        from common.bootstrap.databases import Databases
 
-        return cloud_sql_connector(self._closing)
+        return Databases(self.settings, self._closing)
 
     @cached_property
     def bus(self) -> Bus:
@@ -159,14 +135,9 @@ class Services:
     @cached_property
     def models(self) -> Models:
         """Which models play which part."""
-        from common.llm.models import Models
+        from common.bootstrap import language
 
-        s = self.settings
-        if s.llm_provider == "simulated":
-            from common.llm.simulated.model import MODEL
-
-            return Models("simulated", MODEL, MODEL, MODEL, simulated=True)
-        return Models("gemini", s.gemini_model, s.gemini_analysis_model, s.gemini_embedding_model)
+        return language.models(self.settings)
 
     @cached_property
     def llm(self) -> LanguageModel:
@@ -212,21 +183,22 @@ class Services:
     @cached_property
     def cloud_run(self) -> CloudRun:
         """The services whose traffic is moved."""
-        s = self.settings
-        if s.google_cloud_project == NO_PROJECT and s.cloud_run_endpoint is None:
-            from common.cloud_run.absent import AbsentCloudRun
+        from common.bootstrap import google
 
-            return AbsentCloudRun()
-        from common.cloud_run.rest import CloudRunRest
-
-        return CloudRunRest(s.google_cloud_project, endpoint=s.cloud_run_endpoint)
+        return google.cloud_run(self.settings, self._google_tokens)
 
     @cached_property
     def monitoring(self) -> Monitoring:
         """How revisions fare."""
-        from common.monitoring.rest import MonitoringRest
+        from common.bootstrap import google
 
-        return MonitoringRest(self.settings.google_cloud_project, endpoint=self.settings.monitoring_endpoint)
+        return google.monitoring(self.settings, self._google_tokens)
+
+    @cached_property
+    def _google_tokens(self) -> Tokens:
+        from common.bootstrap import google
+
+        return google.tokens(self.settings)
 
     @cached_property
     def policies(self) -> dict[str, Policy]:
@@ -247,22 +219,10 @@ class Services:
 
     @cached_property
     def channels(self) -> dict[str, Channel]:
-        """How people are reached, by name; where nothing is set, through the log."""
-        s = self.settings
-        found: dict[str, Channel] = {}
-        if s.slack_token and s.slack_channel:
-            from common.notify.slack import Slack
+        """How people are reached, by name."""
+        from common.bootstrap import people
 
-            found["slack"] = Slack(s.slack_token.get_secret_value(), s.slack_channel, endpoint=s.slack_endpoint)
-        if s.smtp_url and s.email_from:
-            from common.notify.mail import Mail
-
-            found["email"] = Mail(s.smtp_url.get_secret_value(), sender=s.email_from, recipients=s.email_to)
-        if not found:
-            from common.notify.log import Log
-
-            found["log"] = Log()
-        return found
+        return people.channels(self.settings)
 
     def say(self, message: Message, thread: str = "") -> None:
         """Tells people at once, with nothing kept: for when there is nowhere to keep it. What this process said in a
@@ -292,7 +252,7 @@ class Services:
 
     @cached_property
     def _hasty_engine(self) -> Engine:
-        return self._connect(timeout_seconds=ROLLBACK_DATABASE_SECONDS, pool_size=ROLLBACK_CONNECTIONS)
+        return self._databases.connect(timeout_seconds=ROLLBACK_DATABASE_SECONDS, pool_size=ROLLBACK_CONNECTIONS)
 
     @cached_property
     def _hasty_bus(self) -> Bus:
@@ -308,8 +268,8 @@ class Services:
         from common.health.checks import PATIENCE_SECONDS
         from common.health.watching import watch
 
-        has_database = self.settings.cloud_sql_instance or self.settings.database_url
-        return watch(self.settings, self._connect(timeout_seconds=PATIENCE_SECONDS) if has_database else None)
+        databases = self._databases
+        return watch(self.settings, databases.connect(timeout_seconds=PATIENCE_SECONDS) if databases.any else None)
 
     @cached_property
     def warm_up(self) -> WarmUp:
@@ -332,22 +292,15 @@ class Services:
 
     @property
     def _adapter(self) -> LanguageModel:
-        s = self.settings
-        if s.llm_provider == "simulated":
-            from common.llm.simulated.model import SimulatedModel
+        from common.bootstrap import language
 
-            return SimulatedModel(self._prompts, latency_seconds=s.simulated_latency_seconds)
-        return self._gemini
+        return language.simulated(self.settings, self._prompts) if self.models.simulated else self._gemini
 
     @cached_property
     def _gemini(self) -> Gemini:
-        s = self.settings
-        if s.google_api_key is None:
-            raise Misconfigured("set GOOGLE_API_KEY, or SIGHT_LLM=simulated")
-        from common.llm.gemini.adapter import Gemini
+        from common.bootstrap import language
 
-        key = s.google_api_key.get_secret_value()
-        gemini = Gemini(key, self.models, self._prompts, endpoint=s.gemini_endpoint)
+        gemini = language.gemini(self.settings, self.models, self._prompts)
         self._closing.callback(gemini.close)
         return gemini
 
@@ -375,17 +328,9 @@ class Services:
 
     @cached_property
     def _tasks(self) -> Tasks:
-        from common.tasks.cloud_tasks import CloudTasks
+        from common.bootstrap import google
 
-        s = self.settings
-        return CloudTasks(
-            project=s.google_cloud_project,
-            location=s.tasks_location,
-            queue=s.tasks_queue,
-            service_account=s.push_service_account,
-            audience=s.push_audience,
-            endpoint=s.tasks_endpoint,
-        )
+        return google.tasks(self.settings)
 
 
 @cache
