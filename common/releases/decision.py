@@ -33,7 +33,7 @@ def decide(
     source = accused(alert, service)
     if source is None or source.name not in service.serving:
         return _not_serving(alert, source, history)
-    last = max(history.rolled_back_at, default=None)
+    last = _last_taken_back(history)
     if alert.revision is None and alert.started_at is not None and last is not None and alert.started_at <= last:
         reason = f"it began before the last rollback, which was {_ago(now - last)}, and names no revision"
         return Decision("none", "already_rolled_back", reason)
@@ -101,10 +101,10 @@ def _about(
     by_hand = history.moved_by_hand_at
     if by_hand is not None and now - by_hand < timedelta(seconds=policy.hand_seconds):
         return notify("moved_by_hand", f"somebody moved the traffic by hand {_ago(now - by_hand)}: it is left to them")
-    since = history.promoted.get(source.name, source.created_at)
+    since, what = _blamed_since(source, history)
     if now - since > timedelta(seconds=policy.blame_seconds):
-        return notify("too_old", f"{source.name} has served since {_ago(now - since)}: the cause is something else")
-    last = max(history.rolled_back_at, default=None)
+        return notify("too_old", f"{source.name} {what} {_ago(now - since)}: the cause is something else")
+    last = _last_taken_back(history)
     if last is not None and now - last < timedelta(seconds=policy.cooldown_seconds):
         return notify("cooling_down", f"the last rollback was {_ago(now - last)}: a human should look first")
     day = [at for at in history.rolled_back_at if now - at < timedelta(days=1)]
@@ -119,10 +119,10 @@ def _about(
         if evidence.requests is None:
             return notify("volume_unknown", "how many requests there were could not be learnt")
         if evidence.requests < policy.min_requests:
+            span = policy.window_seconds + policy.lag_seconds
             return notify(
                 "too_little_traffic",
-                f"{evidence.requests} requests in {policy.window_seconds:.0f} s are too few to judge"
-                f" (at least {policy.min_requests})",
+                f"{evidence.requests} requests in {span:.0f} s are too few to judge (at least {policy.min_requests})",
             )
     return Decision(
         "roll_back",
@@ -133,6 +133,21 @@ def _about(
         target=target.name,
         dry_run=policy.dry_run,
     )
+
+
+def _blamed_since(source: Revision, history: History) -> tuple[datetime, str]:
+    """From when on a revision can be the cause of what begins, and in words what happened then. One on its way has
+    had users for no longer than its release, however long ago it was deployed."""
+    if source.name in history.promoted:
+        return history.promoted[source.name], "got all the traffic"
+    if source.name in history.released:
+        return history.released[source.name], "began to be released"
+    return source.created_at, "was deployed"
+
+
+def _last_taken_back(history: History) -> datetime | None:
+    taken_back = (history.taken_back_at,) if history.taken_back_at is not None else ()
+    return max((*history.rolled_back_at, *taken_back), default=None)
 
 
 def _complaint(alert: Alert) -> str:

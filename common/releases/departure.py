@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from common.errors import Conflict, Unavailable
 from common.releases import store, traffic, walk_store
 from common.releases.models import Departure
-from common.releases.steps import WALKING, shares
+from common.releases.steps import WALKING
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -48,7 +48,7 @@ def departure(
     if known is not None and (known.state in WALKING or by is None):
         return None
     under_way = walk_store.under_way(connection, service.name, service.region)
-    as_left = under_way is not None and traffic.same_shares(service.traffic, shares(under_way), service.latest_ready)
+    as_left = under_way is not None and walk_store.left_by(connection, under_way, service)
     if under_way is not None and as_left and under_way.revision == revision.name and under_way.percent:
         return Departure(revision.name, under_way.previous or "", under_way.percent)
     stable = under_way.previous if under_way is not None and as_left else _alone(service)

@@ -26,7 +26,9 @@ CRASH_LOOP = 2
 SIGNIFICANCE = 0.01
 """How seldom chance alone may make a candidate look worse than a stable revision that fails as well."""
 
-TROUBLE = frozenset({"errors_everywhere", "slow_everywhere", "crashes_everywhere", "dependency", "unseen"})
+TROUBLE = frozenset(
+    {"errors_everywhere", "slow_everywhere", "crashes_everywhere", "dependency", "unseen", "locked_out"}
+)
 """Codes of holds that a human has to know of at once."""
 
 

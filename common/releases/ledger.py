@@ -163,6 +163,9 @@ class Ledger:
         return None
 
     def _write_late(self, connection: Connection) -> None:
+        from sqlalchemy.exc import DBAPIError
+
+        from common.database.failures import refuses_data
         from common.releases import store
 
         with self._guard:
@@ -172,8 +175,8 @@ class Ledger:
             try:
                 with connection.begin():
                     told = store.write(connection, record, self.channels)
-            except Exception:
-                if connection.invalidated:
+            except Exception as error:
+                if isinstance(error, DBAPIError) and not refuses_data(error):
                     raise
                 log.exception("record_refused", record=record.as_json())  # it would be refused for ever
             with self._guard:

@@ -81,6 +81,8 @@ def _try(release: Release, service: Service, eyes: Eyes, policy: Policy) -> Verd
     if smoke.passed:
         return Verdict("advance", "smoke_passed", smoke.detail)
     said = f"the smoke test failed: {smoke.detail}"
+    if not smoke.judges:
+        return Verdict("hold", "locked_out", f"{said}; is the API key of the rollout that of {release.service}?")
     # Before its first share all users are with the stable revision, which then needs no tag.
     stable = eyes.probe(_address(service, release.previous) or service.uri)
     if stable is not None and not stable.up:

@@ -80,10 +80,11 @@ class Policy:
     failed_health_checks: int = 3
     max_holds: int = 12
     """So many looks in a row that could not judge before a human is asked."""
-    smoke_paths: tuple[str, ...] = ("/health", "/startup", "/docs")
-    """What a new revision has to answer before it gets traffic; add `/` where it serves the frontend."""
-    smoke_job: bool = True
-    """Whether it has to make a panel of two as well."""
+    smoke_paths: tuple[str, ...] = ("/health", "/startup")
+    """What a new revision has to answer before it gets traffic: what every function does. Add `/docs` for the API, and
+    `/` where it serves the frontend."""
+    smoke_job: bool = False
+    """Whether it has to make a panel of two as well, which only the API can."""
 
 
 ReleaseState = Literal["smoke", "walking", "promoted", "failed", "replaced", "waiting"]
@@ -135,8 +136,12 @@ class History:
     """Incidents that moved traffic, or were about to."""
     closed: frozenset[str] = frozenset()
     """Incidents known to have closed: their opening may arrive after that."""
+    released: Mapping[str, datetime] = field(default_factory=dict)
+    """When the release of each revision began."""
     rolled_back_at: tuple[datetime, ...] = ()
     """The rollbacks of the last 24 hours."""
+    taken_back_at: datetime | None = None
+    """When a release last took its revision's share back, within the last 24 hours."""
     moved_by_hand_at: datetime | None = None
     paused: bool = False
 

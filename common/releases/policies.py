@@ -24,6 +24,9 @@ def _policy(service: str, overrides: Mapping[str, Any], dry_run: bool) -> Policy
         raise ValueError(f"{service}.steps must rise to 100, such as [10, 50, 100]")
     if not 0 < found.error_share <= 1:
         raise ValueError(f"{service}.error_share must be a share, such as 0.05")
+    for name in ("window_seconds", "failed_health_checks", "max_holds"):
+        if not getattr(found, name):
+            raise ValueError(f"{service}.{name} must be more than 0")
     return replace(found, dry_run=True) if dry_run else found
 
 

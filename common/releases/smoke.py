@@ -18,6 +18,7 @@ PATIENCE_SECONDS = 30.0
 JOB_SECONDS = 180.0
 PAUSE_SECONDS = 1.0
 FOR_NOW = frozenset({429, 500, 502, 503, 504})
+LOCKED_OUT = frozenset({401, 403})
 PANEL = {
     "audience": {"name": "Smoke test", "dimensions": {"age": {"18-39": 0.5, "40+": 0.5}}},
     "size": 2,
@@ -27,10 +28,12 @@ PANEL = {
 
 @dataclass(frozen=True, slots=True)
 class Smoke:
-    """How a smoke test went: `detail` is what failed, or what was tried."""
+    """How a smoke test went: `detail` is what failed, or what was tried. `judges` is False where what failed says
+    nothing of the revision: the test had not the right key."""
 
     passed: bool
     detail: str
+    judges: bool = True
 
 
 class SmokeTest(Protocol):
@@ -42,7 +45,9 @@ class SmokeTest(Protocol):
 
 
 class _Failed(Exception):
-    pass
+    def __init__(self, message: str, *, judges: bool = True) -> None:
+        super().__init__(message)
+        self.judges = judges
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class HttpSmokeTest:
                 if job:
                     self._make_panel(http, f"{base}/api/v1", revision)
         except _Failed as failure:
-            return Smoke(passed=False, detail=str(failure))
+            return Smoke(passed=False, detail=str(failure), judges=failure.judges)
         except (KeyError, TypeError) as error:
             return Smoke(passed=False, detail=f"an answer of the API is not of its contract: {error}")
         return Smoke(passed=True, detail=f"{', '.join(paths)}{' and a panel of two' if job else ''} went well")
@@ -85,7 +90,7 @@ class HttpSmokeTest:
             if found["state"] != "completed":
                 reasons = "; ".join(reason["detail"] or reason["code"] for reason in found["reasons"])
                 raise _Failed(f"a panel of two ended {found['state']}" + (f": {reasons}" if reasons else ""))
-        except _Failed:
+        except Exception:
             self._clean_up(http, project)
             raise
         self._ask(http, "DELETE", project)
@@ -116,13 +121,15 @@ class HttpSmokeTest:
                 response = http.request(method, url, body=data, headers=headers)
             except HTTPError as error:
                 problem, passing = f"{shown} was not answered: {type(error).__name__}", True
+                locked_out = False
             else:
                 if response.status < 300:
                     return _object(response.data)
                 problem, passing = f"{shown} answered {response.status}", response.status in FOR_NOW
+                locked_out = response.status in LOCKED_OUT
             again = passing and (method != "POST" or bool(key))
             if not again or time.monotonic() + self.pause > deadline:
-                raise _Failed(problem)
+                raise _Failed(problem, judges=not locked_out)
             time.sleep(self.pause)
 
 

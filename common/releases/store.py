@@ -88,6 +88,17 @@ def history(connection: Connection, service: str, region: str, now: datetime, *,
                 (SELECT array_agg(created_at) FROM traffic_changes
                  WHERE service = :service AND region = :region AND actor = :rollback AND state <> 'failed'
                    AND created_at > CAST(:now AS timestamptz) - interval '1 day') AS rolled_back_at,
+                (SELECT coalesce(jsonb_object_agg(revision, created_at), '{}') FROM releases
+                 WHERE service = :service AND region = :region) AS released,
+                (SELECT max(coalesce(c.verified_at, c.created_at))
+                 FROM traffic_changes c JOIN releases r ON r.id = c.release_id
+                 WHERE c.service = :service AND c.region = :region AND c.actor = :rollout AND c.state <> 'failed'
+                   AND c.created_at > CAST(:now AS timestamptz) - interval '1 day'
+                   AND EXISTS (
+                       SELECT FROM jsonb_to_recordset(c.before) AS b (revision text, percent int)
+                       WHERE b.percent > 0 AND b.revision IS DISTINCT FROM r.previous AND NOT EXISTS (
+                           SELECT FROM jsonb_to_recordset(c.after) AS a (revision text, percent int)
+                           WHERE a.percent > 0 AND a.revision = b.revision))) AS taken_back_at,
                 (SELECT max(created_at) FROM traffic_changes
                  WHERE service = :service AND region = :region AND NOT actor = ANY(:automatic)) AS moved_by_hand_at,
                 (SELECT paused FROM automations WHERE service = :service AND region = :region) AS paused
@@ -98,6 +109,7 @@ def history(connection: Connection, service: str, region: str, now: datetime, *,
             "now": now,
             "incident": incident_id,
             "rollback": ROLLBACK,
+            "rollout": ROLLOUT,
             "automatic": list(AUTOMATIC),
         },
     ).one()
@@ -107,7 +119,9 @@ def history(connection: Connection, service: str, region: str, now: datetime, *,
         failed=frozenset(row.failed or ()),
         acted_on=frozenset(row.acted_on or ()),
         closed=frozenset(row.closed or ()),
+        released={name: datetime.fromisoformat(at) for name, at in row.released.items()},
         rolled_back_at=tuple(row.rolled_back_at or ()),
+        taken_back_at=row.taken_back_at,
         moved_by_hand_at=row.moved_by_hand_at,
         paused=bool(row.paused),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -126,8 +126,14 @@ class Walk:
             if release is None:
                 raise Refused(f"no release of {service} is under way")
             found = self.cloud_run.service(service, region)
-            as_left = traffic.same_shares(found.traffic, shares(release), found.latest_ready)
-            step = Step("replaced", 0, "aborted", f"{by} ended it: {reason}", moves=release.percent > 0 and as_left)
+            with connection.begin():
+                ours = walk_store.left_by(connection, release, found)
+                asked = walk_store.asked(connection, release.id)
+                if asked is not None:
+                    ended = replace(asked.change, state="failed", detail=f"{by} ended the release before it was done")
+                    walk_store.close(connection, release, replace(asked, change=ended))
+            has_users = any(each.revision == release.revision and each.percent for each in found.named)
+            step = Step("replaced", 0, "aborted", f"{by} ended it: {reason}", moves=ours and has_users)
             self._moves.apply(connection, release, step, found, actor=by)
             return release
 

@@ -76,7 +76,11 @@ class Moves:
 
     def resume(self, connection: Connection, release: Release, asked: Asked) -> None:
         """Finishes what a process that died had begun, unless the release or the traffic has moved on."""
-        service = self.cloud_run.service(release.service, release.region)
+        try:
+            service = self.cloud_run.service(release.service, release.region)
+        except (TrafficNotMoved, ServiceNotFound) as error:
+            self._not_moved(connection, release, asked, error.detail)
+            return
         before, after, latest = asked.change.before, asked.change.after, service.latest_ready
         log.info("resumed", service=release.service, revision=release.revision)
         if not service.reconciling and same_traffic(service.statuses, after, latest):
@@ -111,7 +115,8 @@ class Moves:
         with connection.begin():
             walk_store.close(connection, release, replace(asked, change=change))
             if release.state in WALKING:
-                walk_store.take(connection, release, Step(ends, release.percent, ends, detail))
+                had = sum(each.percent for each in change.before if each.revision == release.revision)
+                walk_store.take(connection, release, Step(ends, had, ends, detail))
             told = self.line(connection, release, "not_shifted", detail)
         send.offer(self.bus, told)
 

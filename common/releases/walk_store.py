@@ -14,14 +14,15 @@ from sqlalchemy import text
 
 from common.errors import Unavailable
 from common.ids import new_id
-from common.releases import store
+from common.releases import store, traffic
 from common.releases.models import Release
 from common.releases.record import Change, targets_of
+from common.releases.steps import shares
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from common.cloud_run.port import Target
+    from common.cloud_run.port import Service, Target
     from common.releases.events import ReleaseDeployed
     from common.releases.models import Departure
     from common.releases.steps import Step
@@ -213,6 +214,15 @@ def last_change(connection: Connection, release_id: UUID) -> Change | None:
     if found is None:
         return None
     return Change(targets_of(found.before), targets_of(found.after), found.state, found.detail)
+
+
+def left_by(connection: Connection, release: Release, service: Service) -> bool:
+    """Whether the traffic is as the release left it: where it was sent, or on either side of a change that did not
+    come about, or of which nobody knows whether it did."""
+    change = last_change(connection, release.id)
+    sides = (change.before, change.after) if change is not None and change.state != "verified" else ()
+    latest = service.latest_ready
+    return any(traffic.same_shares(service.traffic, each, latest) for each in (shares(release), *sides))
 
 
 def mover(connection: Connection, release: Release) -> str | None:

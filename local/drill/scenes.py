@@ -251,7 +251,12 @@ SCENES = (
 )
 """The last takes the database away, so it is played last."""
 
-POLICY = {"window_seconds": 5.0, "min_requests": 5, "step_seconds": 3.0, "smoke_job": False}
+POLICY = {
+    "window_seconds": 5.0,
+    "min_requests": 5,
+    "step_seconds": 3.0,
+    "smoke_paths": ["/health", "/startup", "/docs"],
+}
 
 
 def policies() -> dict[str, dict[str, Any]]:

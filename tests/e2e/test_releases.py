@@ -21,7 +21,7 @@ from tests.fakes.cloud_run.world import NAMED, World
 from tests.fixtures.eventually import eventually
 
 REGION = "europe-central2"
-POLICY = {"step_seconds": 0.5, "lag_seconds": 0}
+POLICY = {"step_seconds": 0.5, "lag_seconds": 0, "smoke_paths": ["/health", "/startup", "/docs"], "smoke_job": True}
 POLICIES = {
     "good": POLICY,
     "bad": POLICY,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from sqlalchemy import Engine, text
 
+from common.errors import Unavailable
 from common.releases.departure import NotReadyYet, Refused
 from common.releases.events import ReleaseDeployed, ReleaseStepDue
 from common.releases.smoke import Smoke
+from tests.fakes.cloud_run.faults import Refused as RefusedByCloudRun
 from tests.fakes.cloud_run.server import CloudRunServer
 from tests.fakes.cloud_run.world import NAMED, World
 from tests.integration.releases.conftest import REGION
@@ -119,6 +122,44 @@ def test_a_revision_that_failed_is_refused_to_engineers_too(release: Release) ->
         connection.execute(text("DELETE FROM releases"))
     with pytest.raises(Refused, match="marked failed"):
         release.walk().release(ReleaseDeployed(service="api", region=REGION, revision=NEW), by="ada")
+
+
+def test_a_release_whose_share_was_refused_can_be_aborted_and_goes_on(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits with the share that it has, not with the one it was to get."""
+    second = release.first_share()
+    release.requests(NEW)
+    release.requests(OLD)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(World, "_refuse", _no_permission)
+        release.walk().take(second)
+    assert (release.row().state, release.row().percent) == ("waiting", 10)
+    assert release.serving() == {OLD: 90, NEW: 10}
+    begun = release.walk().release(ReleaseDeployed(service="api", region=REGION, revision=NEW), by="ada")
+    assert begun is not None
+    assert (begun.state, begun.percent) == ("walking", 10)
+    release.walk().abort("api", REGION, by="ada", reason="enough")
+    assert release.serving() == {OLD: 100}
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+def test_a_release_that_was_cut_off_can_be_aborted(release: Release, dies: Literal["before", "after"]) -> None:
+    """Whether the traffic moved before the process died or not, and nothing is finished afterwards."""
+    second = release.first_share()
+    release.requests(NEW)
+    release.requests(OLD)
+    with pytest.raises(Unavailable):
+        release.walk(dies=dies).take(second)
+    release.walk().abort("api", REGION, by="ada", reason="wrong branch")
+    assert release.serving() == {OLD: 100}
+    release.walk().take(second)
+    assert release.serving() == {OLD: 100}
+    assert release.row().state == "replaced"
+
+
+def _no_permission(*_: object) -> None:
+    raise RefusedByCloudRun(403, "Permission 'run.services.update' denied")
 
 
 def test_an_engineer_aborts_a_release(release: Release) -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from common.bus.topology import RELEASES
 from common.cloud_run.port import CloudRunUnavailable
 from common.cloud_run.rest import CloudRunRest
+from common.database.engine import connect
 from common.errors import Unavailable
 from common.releases import store
 from common.releases.probe import Health
@@ -339,6 +340,26 @@ def test_without_postgres_and_bus_the_record_waits_for_the_next_alert(watch: Wat
     with pytest.raises(Unavailable, match="memory"):
         instance.answer(notification())
     assert watch.serving() == {GOOD: 100}
+    instance.ledger.engine = lambda: watch.engine
+    assert instance.answer(notification()).code == "already_acted"
+    assert watch.sql("SELECT state FROM traffic_changes") == [("verified",)]
+    assert len(watch.world.patches) == 1
+
+
+def test_a_postgres_that_takes_nothing_for_a_moment_costs_no_record(watch: Watch, no_database: Engine) -> None:
+    """A server that is read-only after a failover is away, as far as records go."""
+    watch.world.set_traffic("api", RELEASED)
+    watch.bus.broken = True
+    instance = watch.rollback(no_database)
+    with pytest.raises(Unavailable, match="memory"):
+        instance.answer(notification())
+    url = watch.engine.url.render_as_string(hide_password=False)
+    read_only = connect(url)
+    event.listen(read_only, "begin", lambda connection: connection.exec_driver_sql("SET TRANSACTION READ ONLY"))
+    instance.ledger.engine = lambda: read_only
+    with pytest.raises(Unavailable, match="memory"):
+        instance.answer(notification("i2", service="web", revision="web-1"))
+    read_only.dispose()
     instance.ledger.engine = lambda: watch.engine
     assert instance.answer(notification()).code == "already_acted"
     assert watch.sql("SELECT state FROM traffic_changes") == [("verified",)]

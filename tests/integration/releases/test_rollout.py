@@ -57,7 +57,7 @@ def rollout(
         release.bus,
         cloud_run_endpoint=cloud_run_server.url,
         monitoring_endpoint=cloud_run_server.url,
-        release_policies={"api": {"smoke_job": False, "smoke_paths": []}},
+        release_policies={"api": {"smoke_paths": []}},
     )
     monkeypatch.setattr(bootstrap, "services", lambda: services)
     yield Function(serve("rollout").test_client(), release)

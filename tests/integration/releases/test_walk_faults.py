@@ -13,7 +13,8 @@ from sqlalchemy import Engine, text
 
 from common.bus.embedded import EmbeddedBus
 from common.bus.embedded_schema import ensure_schema
-from common.cloud_run.port import CloudRunUnavailable
+from common.cloud_run.port import CloudRunRefused, CloudRunUnavailable
+from common.cloud_run.rest import CloudRunRest
 from common.database.engine import connect
 from common.errors import SightError, Unavailable
 from common.releases import store, views
@@ -170,6 +171,23 @@ def test_a_bad_release_that_cannot_be_taken_back_says_so(release: Release) -> No
     assert any(command.startswith("sight ops rollback api") for command in release.told()["release"]["commands"])
 
 
+def test_taking_back_that_was_cut_off_and_is_refused_says_so(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: nobody waits for what is not to be."""
+    second = release.first_share()
+    release.requests(NEW, status=500)
+    with pytest.raises(Unavailable):
+        release.walk(dies="before").take(second)
+
+    def refuse(*_: object) -> None:
+        raise CloudRunRefused("Cloud Run refused: 403")
+
+    monkeypatch.setattr(CloudRunRest, "service", refuse)
+    for _ in range(2):
+        release.walk().take(second)
+    assert "NOT" in release.told()["release"]["title"]
+    assert release.types().count("not_shifted") == 1
+
+
 def test_monitoring_that_is_away_holds(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing goes on blindly, and nobody is taken back for it; people are told at once."""
     monkeypatch.setattr("common.google_api.READ_SECONDS", 0.1)
@@ -226,6 +244,17 @@ def test_a_smoke_test_that_fails_for_an_ill_dependency_holds(release: Release) -
     assert (release.row().state, release.row().holds) == ("smoke", 1)
     release.smoke = Smoke(passed=True, detail="all went well")
     assert release.go()[-1] == {NEW: 100}
+
+
+def test_a_smoke_test_without_the_right_key_holds(release: Release) -> None:
+    """It says nothing of the revision, and people are told what to look at."""
+    release.smoke = Smoke(passed=False, detail="POST /api/v1/projects answered 401", judges=False)
+    release.deploy()
+    (first,) = release.due()
+    release.walk().take(first)
+    assert release.row().state == "smoke"
+    assert "API key" in release.row().reason
+    assert "API key" in release.told()["release"]["text"]
 
 
 def test_a_pause_is_told_once_and_tries_nothing(release: Release) -> None:

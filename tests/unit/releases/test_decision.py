@@ -65,7 +65,8 @@ SERVICE = service(
     revision(GOOD, timedelta(days=2)),
     revision(BAD, timedelta(hours=1)),
 )
-HISTORY = History(known=True, promoted={OLD: ago(days=9), GOOD: ago(days=2), BAD: ago(hours=1)})
+PROVED = {OLD: ago(days=9), GOOD: ago(days=2)}
+HISTORY = History(known=True, promoted={**PROVED, BAD: ago(hours=1)})
 EVIDENCE = Evidence(requests=500, others_fail_too=False, detail="it answers as healthy now")
 POLICY = Policy("api")
 
@@ -126,9 +127,16 @@ def test_a_dry_run_decides_the_same_and_says_that_it_is_one() -> None:
             "already_rolled_back",
             {"alert": replace(ALERT, revision=None), "history": replace(HISTORY, rolled_back_at=(ago(minutes=1),))},
         ),
+        (
+            "none",
+            "already_rolled_back",
+            {"alert": replace(ALERT, revision=None), "history": replace(HISTORY, taken_back_at=ago(minutes=1))},
+        ),
         ("notify", "moved_by_hand", {"history": replace(HISTORY, moved_by_hand_at=ago(minutes=29))}),
         ("notify", "too_old", {"history": replace(HISTORY, promoted={**HISTORY.promoted, BAD: ago(hours=25)})}),
+        ("notify", "too_old", {"history": replace(HISTORY, promoted=PROVED, released={BAD: ago(hours=25)})}),
         ("notify", "cooling_down", {"history": replace(HISTORY, rolled_back_at=(ago(minutes=9),))}),
+        ("notify", "cooling_down", {"history": replace(HISTORY, taken_back_at=ago(minutes=9))}),
         ("notify", "too_many", {"history": replace(HISTORY, rolled_back_at=(ago(hours=1),) * 3)}),
         ("notify", "no_target", {"history": replace(HISTORY, promoted={BAD: ago(hours=1)})}),
         ("notify", "no_target", {"history": replace(HISTORY, failed=frozenset({OLD, GOOD}))}),
@@ -154,6 +162,11 @@ def test_each_rule_has_a_code_and_a_reason(action: str, code: str, changes: dict
         {"history": replace(HISTORY, rolled_back_at=(ago(minutes=11), ago(hours=2)))},
         {"history": replace(HISTORY, rolled_back_at=(ago(hours=25),) * 9)},
         {"history": replace(HISTORY, promoted={**HISTORY.promoted, BAD: ago(hours=23)})},
+        {"history": replace(HISTORY, taken_back_at=ago(minutes=11))},
+        {
+            "history": replace(HISTORY, promoted=PROVED, released={BAD: ago(minutes=9)}),
+            "service": service({BAD: 100}, *(revision(each, timedelta(days=5)) for each in (OLD, GOOD, BAD))),
+        },
         {"history": replace(HISTORY, failed=frozenset({BAD}))},
         {"history": replace(HISTORY, acted_on=frozenset({"i0"}), closed=frozenset({"i0"}))},
         {"history": replace(HISTORY, known=False)},
@@ -232,6 +245,7 @@ ODD: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
         "acted_on": INCIDENTS,
         "closed": INCIDENTS,
         "rolled_back_at": st.lists(TIMES, max_size=4).map(tuple),
+        "taken_back_at": TIMES,
         "moved_by_hand_at": TIMES,
         "paused": st.just(True),
     },
@@ -283,6 +297,7 @@ def situations(draw: st.DrawFn) -> Situation:
         known=True,
         promoted={each.name: each.created_at for each in revisions if draw(MOSTLY)},
         failed=frozenset(each.name for each in revisions if not draw(MOSTLY)),
+        released={each.name: draw(TIMES) for each in revisions if not draw(MOSTLY)},
     )
     alert = replace(ALERT, revision=draw(st.sampled_from([None, *shares])))
     whole: dict[str, Any] = {"alert": alert, "history": history, "evidence": EVIDENCE, "policy": POLICY}
@@ -335,10 +350,12 @@ def check_target(source: Revision, target: Revision, service: Service, history: 
 
 def check_times(source: Revision, history: History, policy: Policy) -> None:
     """Fails unless enough time has passed since what must not be followed by a rollback, and little since what may."""
-    for at in history.rolled_back_at:
+    taken_back = [history.taken_back_at] if history.taken_back_at else []
+    for at in (*history.rolled_back_at, *taken_back):
         assert NOW - at >= timedelta(seconds=policy.cooldown_seconds)
     assert sum(NOW - at < timedelta(days=1) for at in history.rolled_back_at) < policy.max_rollbacks_per_day
-    assert NOW - history.promoted.get(source.name, source.created_at) <= timedelta(seconds=policy.blame_seconds)
+    known = {source.name: source.created_at} | dict(history.released) | dict(history.promoted)
+    assert NOW - known[source.name] <= timedelta(seconds=policy.blame_seconds)
     if history.moved_by_hand_at is not None:
         assert NOW - history.moved_by_hand_at >= timedelta(seconds=policy.hand_seconds)
 

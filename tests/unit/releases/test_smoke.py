@@ -102,6 +102,24 @@ def test_what_fails_is_named(played: Played, asked: str, answers: list[tuple[int
     assert ("DELETE /api/v1/projects/p1" in played.asked) == made
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_test_without_the_right_key_judges_nothing(played: Played, status: int) -> None:
+    """It is not the revision that is wrong."""
+    played.answers["POST /api/v1/projects"] = [(status, "")]
+    found = smoke_test("old")(played.url, "api-2", paths=PATHS, job=True)
+    assert (found.passed, found.judges) == (False, False)
+    played.answers["POST /api/v1/projects"] = [(404, "")]
+    assert smoke_test("old")(played.url, "api-2", paths=PATHS, job=True).judges
+
+
+def test_an_answer_that_makes_no_sense_leaves_nothing_behind(played: Played) -> None:
+    """The project that was made is deleted whatever comes after it."""
+    played.answers["GET /api/v1/jobs/j1"] = [(200, "[]")]
+    found = smoke_test()(played.url, "api-2", paths=PATHS, job=True)
+    assert found.detail == "an answer of the API is not of its contract: 'finished_at'"
+    assert played.asked[-1] == "DELETE /api/v1/projects/p1"
+
+
 def test_an_instance_that_is_just_starting_is_waited_for(played: Played) -> None:
     """And so is a job that is accepted late; a project is asked for once, or there might be two."""
     played.answers["GET /health"] = [(503, ""), (429, ""), (200, "")]
