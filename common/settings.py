@@ -101,6 +101,10 @@ class Settings(BaseSettings):
         None, description="When set, push requests must carry an OIDC token for this audience."
     )
     push_service_account: str | None = Field(None, description="The service account e-mail the push token must be of.")
+    push_certificates_url: str | None = Field(
+        None,
+        description="Another address of the certificates that prove push tokens, such as a fake's; development only.",
+    )
     open_pushes: bool = Field(
         False,
         description="Takes pushes without a token outside development, where the platform lets nobody else call.",
@@ -200,6 +204,8 @@ class Settings(BaseSettings):
     def _proves_pushes_or_does_not(self) -> Self:
         if bool(self.push_audience) != bool(self.push_service_account):
             raise ValueError("SIGHT_PUSH_AUDIENCE and SIGHT_PUSH_SERVICE_ACCOUNT prove a push together: set both")
+        if self.push_certificates_url and self.environment != "development":
+            raise ValueError("outside development tokens are proved by Google: unset SIGHT_PUSH_CERTIFICATES_URL")
         if self.bus == "pubsub" and self.environment != "development" and not (self.push_audience or self.open_pushes):
             raise ValueError(
                 "outside development anybody could push: set SIGHT_PUSH_AUDIENCE and SIGHT_PUSH_SERVICE_ACCOUNT,"

@@ -110,9 +110,13 @@ class Services:
             return _no_proof
         if s.push_service_account is None:
             raise Misconfigured("set SIGHT_PUSH_SERVICE_ACCOUNT as well: anyone can have a token made for an audience")
-        from common.bus.oidc import TokenProof
+        from common.bus.oidc import GOOGLE_CERTIFICATES, TokenProof
 
-        return TokenProof(audience=s.push_audience, service_account=s.push_service_account)
+        return TokenProof(
+            audience=s.push_audience,
+            service_account=s.push_service_account,
+            certificates_url=s.push_certificates_url or GOOGLE_CERTIFICATES,
+        )
 
     @cached_property
     def receiver(self) -> Receiver:

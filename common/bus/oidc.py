@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import threading
@@ -76,15 +75,16 @@ class TokenProof:
 
 def _fetch(url: str) -> tuple[Mapping[str, str], float]:
     """The certificates by key id, and for how many seconds they may be kept."""
-    from google.auth.exceptions import TransportError
-    from google.auth.transport.requests import Request
+    import urllib3
 
     try:
-        response = Request()(url, method="GET", timeout=FETCH_SECONDS)
-        if response.status != http.client.OK:
+        # Not google-auth's transport: a cold start would have to import `requests` for it, which nothing else needs.
+        with urllib3.PoolManager(timeout=FETCH_SECONDS, retries=False) as http:
+            response = http.request("GET", url)
+        if response.status != 200:
             raise Unavailable(f"Google's certificates answer {response.status}")
         certificates: Mapping[str, str] = json.loads(response.data)
-    except (TransportError, ValueError) as error:
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
         raise Unavailable(f"Google's certificates cannot be fetched: {error}") from error
     max_age = re.search(r"max-age=(\d+)", response.headers.get("cache-control", ""))
     return certificates, float(max_age[1]) if max_age else DEFAULT_MAX_AGE_SECONDS

@@ -27,6 +27,7 @@ from local.stack import ROOT, Stack, start
 from tests.fakes.cloud_run.notifications import notification
 from tests.fakes.cloud_run.server import CloudRunServer
 from tests.fakes.cloud_run.world import NAMED, World
+from tests.fakes.issuer import Issuer, issuing
 
 WARM_TIMES = 40
 COLD_TIMES = 10
@@ -55,9 +56,9 @@ def warm() -> Iterable[Figure]:
 
 
 def cold() -> Iterable[Figure]:
-    """From the start of a process of the function to the traffic shifted."""
-    with _stack(COLD_TIMES) as (stack, server):
-        seconds = [_cold_start(stack, server, number) for number in range(COLD_TIMES)]
+    """From the start of a process of the function to the traffic shifted, with a push that has to be proved."""
+    with issuing() as issuer, _stack(COLD_TIMES) as (stack, server):
+        seconds = [_cold_start(stack, server, issuer, number) for number in range(COLD_TIMES)]
     cuts = quantiles(seconds, n=100, method="inclusive")
     case = "rollback, cold"
     yield Figure(case, "starts", COLD_TIMES, "")
@@ -65,23 +66,24 @@ def cold() -> Iterable[Figure]:
     yield Figure(case, "process start to traffic shifted, max", max(seconds), "s", 3.0)
 
 
-def _cold_start(stack: Stack, server: CloudRunServer, number: int) -> float:
+def _cold_start(stack: Stack, server: CloudRunServer, issuer: Issuer, number: int) -> float:
     service, port = _service(server.world, number), free_port()
     environment = {
         # A container has its bytecode with it; without, every start would compile all of Sight.
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         **_settings(server.url, COLD_TIMES),
+        **issuer.settings(),
         "FUNCTION_TARGET": "rollback",
         "PORT": str(port),
         "DATABASE_URL": stack.database_url,
         "REDIS_URL": stack.redis_url,
     }
     alert = notification(f"c{number}", service=service, revision=BAD)
-    body = to_push(Delivery("m1", "sight-alerts-rollback", alert, {}))
+    body, token = to_push(Delivery("m1", "sight-alerts-rollback", alert, {})), issuer.token()
     began = time.time()
     process = subprocess.Popen([sys.executable, "-m", "functions.serve"], cwd=ROOT, env=environment)
     try:
-        _post(port, body)
+        _post(port, body, token)
         return float(next(patch["at"] for patch in server.world.patches if patch["service"] == service)) - began
     finally:
         process.terminate()
@@ -89,13 +91,13 @@ def _cold_start(stack: Stack, server: CloudRunServer, number: int) -> float:
             process.wait(10)
 
 
-def _post(port: int, body: bytes) -> None:
+def _post(port: int, body: bytes, token: str) -> None:
     """Posts as soon as somebody listens, as Cloud Run holds a request until the container does."""
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=GIVE_UP_SECONDS)
         try:
-            connection.request("POST", "/", body)
+            connection.request("POST", "/", body, {"Authorization": f"Bearer {token}"})
             response = connection.getresponse()
             if response.status != 204:
                 raise RuntimeError(f"the rollback answered {response.status}")

@@ -94,6 +94,15 @@ def test_half_of_what_proves_a_push_is_refused(monkeypatch: pytest.MonkeyPatch, 
         read(monkeypatch, **{name: "x"})
 
 
+def test_others_prove_pushes_in_development_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever serves the certificates says who may push."""
+    outside = {"SIGHT_ENVIRONMENT": "production", "SIGHT_API_KEY": "own-key", "SIGHT_LLM": "gemini"}
+    fake = {"SIGHT_PUSH_CERTIFICATES_URL": "http://127.0.0.1:9/certs"}
+    with pytest.raises(ValidationError, match="unset SIGHT_PUSH_CERTIFICATES_URL"):
+        read(monkeypatch, **outside, **fake)
+    assert read(monkeypatch, **fake).push_certificates_url == "http://127.0.0.1:9/certs"
+
+
 def test_open_pushes_are_chosen_or_refused_outside_development(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody opens the functions by forgetting something; the embedded bus has no pushes to open."""
     outside = {"SIGHT_ENVIRONMENT": "production", "SIGHT_API_KEY": "own-key", "SIGHT_LLM": "gemini"}

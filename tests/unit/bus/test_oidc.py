@@ -2,101 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
-from google.auth import crypt, jwt
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.bus import oidc
 from common.bus.oidc import TokenProof
 from common.errors import Unauthenticated, Unavailable
-from tests.fixtures.serving import Asked, Said, serving
-
-AUDIENCE = "https://sight.example/answer"
-ACCOUNT = "push@sight.iam.gserviceaccount.com"
-
-
-@dataclass
-class Issuer:
-    """Keys that sign tokens, and the endpoint that serves their certificates."""
-
-    url: str = ""
-    status: int = 200
-    fetches: int = 0
-    keys: dict[str, rsa.RSAPrivateKey] = field(default_factory=dict)
-
-    def add_key(self, key_id: str) -> None:
-        """Begins to sign with a new key."""
-        self.keys[key_id] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-    def certificates(self) -> dict[str, str]:
-        """What the endpoint serves: a certificate for each key."""
-        return {key_id: _certificate(key) for key_id, key in self.keys.items()}
-
-    def token(self, key_id: str = "one", **changes: Any) -> str:
-        """A token as Google would sign it, with some claims changed, or left out where they are None."""
-        now = int(time.time())
-        claims: dict[str, Any] = {
-            "iss": "https://accounts.google.com",
-            "aud": AUDIENCE,
-            "sub": "1",
-            "email": ACCOUNT,
-            "email_verified": True,
-            "iat": now,
-            "exp": now + 3600,
-            **changes,
-        }
-        return sign(self.keys[key_id], key_id, {name: value for name, value in claims.items() if value is not None})
-
-
-def sign(key: rsa.RSAPrivateKey, key_id: str, claims: dict[str, Any]) -> str:
-    """A signed token."""
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-    signer = crypt.RSASigner.from_string(pem, key_id)  # type: ignore[no-untyped-call]
-    return bytes(jwt.encode(signer, claims)).decode()  # type: ignore[no-untyped-call]
-
-
-def _certificate(key: rsa.RSAPrivateKey) -> str:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")])
-    now = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    return built.public_bytes(serialization.Encoding.PEM).decode()
+from tests.fakes.issuer import ACCOUNT, AUDIENCE, KEEP, Issuer, issuing
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Issuer]:
     """A running endpoint whose issuer the tests change."""
-    issuer = Issuer()
-
-    def answer(_asked: Asked) -> Said:
-        issuer.fetches += 1
-        return Said(issuer.certificates(), issuer.status, {"Cache-Control": "public, max-age=20000, must-revalidate"})
-
-    with serving(answer) as url:
-        issuer.url = f"{url}/certs"
-        issuer.add_key("one")
+    with issuing() as issuer:
         yield issuer
 
 
@@ -104,7 +28,7 @@ def served() -> Iterator[Issuer]:
 def issuer(served: Issuer) -> Issuer:
     """The issuer with one key, as good as new."""
     served.keys = {"one": served.keys["one"]}
-    served.status, served.fetches = 200, 0
+    served.status, served.fetches, served.cache_control = 200, 0, KEEP
     return served
 
 
@@ -183,6 +107,32 @@ def test_unreachable_certificates_are_nobodys_fault(issuer: Issuer, proof: Token
         proof(f"Bearer {issuer.token()}")
     issuer.status = 200
     proof(f"Bearer {issuer.token()}")
+
+
+def test_certificates_nobody_serves_are_nobodys_fault_either(issuer: Issuer) -> None:
+    """A good token waits for them where the connection is refused as well."""
+    proof = TokenProof(audience=AUDIENCE, service_account=ACCOUNT, certificates_url="http://127.0.0.1:1/")
+    with pytest.raises(Unavailable, match="cannot be fetched"):
+        proof(f"Bearer {issuer.token()}")
+
+
+def test_many_pushes_at_once_fetch_the_certificates_once(issuer: Issuer, proof: TokenProof) -> None:
+    """Whoever comes second waits for the first to have them."""
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(proof, [f"Bearer {issuer.token()}"] * 8))
+    assert issuer.fetches == 1
+
+
+def test_certificates_are_kept_as_long_as_their_answer_says(issuer: Issuer, proof: TokenProof) -> None:
+    """One that forbids to keep them has them fetched for each token, and one that says nothing does not."""
+    issuer.cache_control = "max-age=0"
+    for _ in range(2):
+        proof(f"Bearer {issuer.token()}")
+    assert issuer.fetches == 2
+    issuer.cache_control = ""
+    for _ in range(2):
+        proof(f"Bearer {issuer.token()}")
+    assert issuer.fetches == 3
 
 
 @given(st.text())
