@@ -27,13 +27,14 @@ def send_now(channels: Mapping[str, Channel], message: Message, *, thread: str =
     told = []
     for name, channel in channels.items():
         try:
-            handle = channel.deliver(Telling(message, handles.get((name, thread)) if thread else None))
+            handle: str | None = channel.deliver(Telling(message, handles.get((name, thread)) if thread else None))
+            told.append(name)
         except NotTold as error:
             log.warning("not_told", channel=name, title=message.title, detail=error.detail)
+            handle = error.handle
         except Exception:
             log.exception("telling_failed", channel=name, title=message.title)
-        else:
-            told.append(name)
-            if thread:
-                handles[name, thread] = handle
+            continue
+        if thread and handle is not None:
+            handles[name, thread] = handle
     return told

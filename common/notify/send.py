@@ -67,11 +67,11 @@ def _send_newest(engine: Engine, bus: Bus, channels: Mapping[str, Channel], noti
         )
     except NotTold as error:
         log.warning("not_told", channel=held.channel, title=held.message.title, detail=error.detail)
-        _try_later(engine, bus, held, error.detail, error.retry_after)
+        _try_later(engine, bus, held, error.detail, error.retry_after, error.handle)
         return False
     except Exception as error:
         log.exception("telling_failed", channel=held.channel, title=held.message.title)
-        _try_later(engine, bus, held, f"unexpected: {type(error).__name__}", None)
+        _try_later(engine, bus, held, f"unexpected: {type(error).__name__}")
         return False
     with autocommit(engine) as connection:
         more = store.sent(connection, held, external_id)
@@ -80,10 +80,17 @@ def _send_newest(engine: Engine, bus: Bus, channels: Mapping[str, Channel], noti
     return bool(more)
 
 
-def _try_later(engine: Engine, bus: Bus, held: store.Held, error: str, retry_after: float | None) -> None:
+def _try_later(
+    engine: Engine,
+    bus: Bus,
+    held: store.Held,
+    error: str,
+    retry_after: float | None = None,
+    external_id: str | None = None,
+) -> None:
     wait = pause(held.attempts, retry_after)
     with autocommit(engine) as connection:
-        store.failed(connection, held, error, wait)
+        store.failed(connection, held, error, wait, external_id)
     _ask(bus, [held.id], delay=wait + EARLY_SECONDS)
 
 

@@ -57,9 +57,13 @@ def sent(connection: Connection, held: Held, external_id: str) -> bool | None:
     return found
 
 
-def failed(connection: Connection, held: Held, error: str, wait_seconds: float) -> None:
-    """Records why people were not told, and gives the lease back: the next attempt is due after `wait_seconds`."""
-    connection.execute(_FAILED, {"id": held.id, "lease": held.lease, "error": error, "wait": wait_seconds})
+def failed(connection: Connection, held: Held, error: str, wait_seconds: float, external_id: str | None = None) -> None:
+    """Records why people were not told, and gives the lease back: the next attempt is due after `wait_seconds`. Where
+    some were told, `external_id` is the handle of that."""
+    connection.execute(
+        _FAILED,
+        {"id": held.id, "lease": held.lease, "error": error, "wait": wait_seconds, "external_id": external_id},
+    )
 
 
 def overdue(connection: Connection, seconds: float, limit: int) -> list[UUID]:
@@ -83,7 +87,8 @@ RETURNING sent_version < version
 
 _FAILED = text("""
 UPDATE notifications
-SET error = :error, due_at = now() + make_interval(secs => :wait), lease = NULL, lease_until = NULL
+SET error = :error, external_id = coalesce(:external_id, external_id),
+    due_at = now() + make_interval(secs => :wait), lease = NULL, lease_until = NULL
 WHERE id = :id AND lease = :lease
 """)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.notify.mail import Mail
 from common.notify.models import Message
@@ -17,13 +18,21 @@ from tests.fakes.smtp.server import PASSWORD, USER, SmtpServer
 
 WORKING = Message("api: sending all traffic to api-1", "working", "Zażółć: 5xx", commands=("sight ops timeline api",))
 DONE = replace(WORKING, title="api: rolled back to api-1", status="done")
-TO = ("ann@example.com", "bob@example.com")
+ANN, BOB, CAT = "ann@example.com", "bob@example.com", "cat@example.com"
+TO = (ANN, BOB)
 
 
-def mail_through(server: SmtpServer, *, scheme: str = "smtp", password: str = PASSWORD) -> Mail:
+def mail_through(server: SmtpServer, *, scheme: str = "smtp", password: str = PASSWORD, to: Sequence[str] = TO) -> Mail:
     """The adapter on a server."""
     url = f"{scheme}://{USER}:{quote(password, safe='')}@127.0.0.1:{server.port}"
-    return Mail(url, sender="Sight <sight@example.com>", recipients=TO)
+    return Mail(url, sender="Sight <sight@example.com>", recipients=to)
+
+
+def not_told(mail: Mail, telling: Telling) -> str | None:
+    """The handle of what was taken of a mail that was not taken for everybody."""
+    with pytest.raises(NotTold) as raised:
+        mail.deliver(telling)
+    return raised.value.handle
 
 
 @contextmanager
@@ -112,6 +121,78 @@ def test_whatever_goes_wrong_is_said(smtp_server: SmtpServer, fault: str, words:
     with pytest.raises(NotTold, match=words):
         mail_through(smtp_server).deliver(Telling(WORKING))
     assert smtp_server.mailbox.mails == []
+
+
+def test_whoever_is_refused_for_now_is_tried_again_alone(smtp_server: SmtpServer) -> None:
+    """Greylisting takes a while: the others got the mail and do not get it again, and then nobody waits any more."""
+    mail, box = mail_through(smtp_server), smtp_server.mailbox
+    box.refusals[BOB] = 450
+    with pytest.raises(NotTold, match="did not take the mail for 1 of 2 recipients yet") as raised:
+        mail.deliver(Telling(WORKING, key="n1"))
+    handle = not_told(mail, Telling(WORKING, raised.value.handle, key="n1"))
+    box.refusals.clear()
+    handle = mail.deliver(Telling(WORKING, handle, key="n1"))
+    assert mail.deliver(Telling(WORKING, handle, key="n1")) == handle == "working <n1.1@example.com>"
+    assert box.recipients == [[ANN], [BOB]]
+    first, second = box.mails
+    assert first["Message-ID"] == second["Message-ID"]
+    assert (second["To"], second["In-Reply-To"]) == ("ann@example.com, bob@example.com", "<n1.1@example.com>")
+
+
+def test_whoever_is_refused_for_good_is_logged_and_not_waited_for(smtp_server: SmtpServer) -> None:
+    """At once or later: an address that is wrong stays wrong, and the others were told."""
+    mail, box = mail_through(smtp_server), smtp_server.mailbox
+    box.refusals[BOB] = 550
+    with capture_logs() as logs:
+        assert mail.deliver(Telling(WORKING, key="n1")) == "working <n1.1@example.com>"
+    box.refusals[BOB] = 450
+    handle = not_told(mail, Telling(DONE, "working <n1.1@example.com>", key="n1", version=2))
+    box.refusals[BOB] = 550
+    with capture_logs() as more:
+        assert mail.deliver(Telling(DONE, handle, key="n1", version=2)) == "done <n1.1@example.com>"
+    assert [(entry["event"], entry["count"]) for entry in logs + more] == [("recipients_refused", 1)] * 2
+    assert box.recipients == [[ANN], [ANN]]
+
+
+def test_whoever_waits_is_told_the_newest(smtp_server: SmtpServer) -> None:
+    """What goes on is mailed to whom has heard nothing yet, and a turn to everybody."""
+    mail, box = mail_through(smtp_server), smtp_server.mailbox
+    box.refusals[BOB] = 450
+    handle = not_told(mail, Telling(WORKING, key="n1"))
+    box.refusals.clear()
+    handle = mail.deliver(Telling(replace(WORKING, title="more"), handle, key="n1", version=2))
+    mail.deliver(Telling(DONE, handle, key="n1", version=3))
+    assert box.recipients == [[ANN], [BOB], [ANN, BOB]]
+    assert box.mails[1]["Subject"] == "[Sight] more"
+    box.refusals[BOB] = 450
+    handle = not_told(mail, Telling(WORKING, key="n2"))
+    box.refusals.clear()
+    mail.deliver(Telling(DONE, handle, key="n2", version=2))
+    assert box.recipients[3:] == [[ANN], [ANN, BOB]]
+
+
+def test_a_server_that_hangs_up_in_between_leaves_nobody_out(smtp_server: SmtpServer) -> None:
+    """Whom it was not asked for waits with the one it hung up on; what it took for nobody is tried for everybody."""
+    mail, box = mail_through(smtp_server, to=("Ann <ann@example.com>", BOB, CAT)), smtp_server.mailbox
+    box.refusals[BOB] = 421
+    assert not_told(mail, Telling(WORKING, key="n1")) is None
+    box.refusals |= {BOB: 450, CAT: 450}
+    handle = not_told(mail, Telling(WORKING, key="n1"))
+    box.refusals[BOB] = 421
+    handle = not_told(mail, Telling(WORKING, handle, key="n1"))
+    box.faults.append("drop")
+    assert not_told(mail, Telling(WORKING, handle, key="n1")) is None
+    box.refusals.clear()
+    mail.deliver(Telling(WORKING, handle, key="n1"))
+    assert box.recipients == [[ANN], [BOB, CAT]]
+
+
+def test_whoever_is_not_to_be_mailed_any_more_is_not_waited_for(smtp_server: SmtpServer) -> None:
+    """The settings say who is mailed, also to whom has been waiting."""
+    smtp_server.mailbox.refusals[BOB] = 450
+    handle = not_told(mail_through(smtp_server), Telling(WORKING, key="n1"))
+    mail_through(smtp_server, to=(ANN, CAT)).deliver(Telling(WORKING, handle, key="n1"))
+    assert smtp_server.mailbox.recipients == [[ANN]]
 
 
 def test_a_wrong_password_is_said_and_not_shown(smtp_server: SmtpServer) -> None:

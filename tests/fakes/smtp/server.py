@@ -19,10 +19,13 @@ USER, PASSWORD = "sight", "p@ss/word"
 @dataclass
 class Mailbox:
     """What arrived. `faults` are taken one for each connection: `busy` (421 at once), `drop` (hangs up at once),
-    `refuse` (550 to every recipient), `full` (452 to the mail) or `lost` (taken, but the answer gets lost)."""
+    `refuse` (550 to every recipient), `full` (452 to the mail) or `lost` (taken, but the answer gets lost). `refusals`
+    are the codes that single recipients are refused with, and `recipients` those each mail was taken for."""
 
     mails: list[EmailMessage] = field(default_factory=list)
+    recipients: list[list[str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    refusals: dict[str, int] = field(default_factory=dict)
     encrypted: list[bool] = field(default_factory=list)
     authenticated: list[bool] = field(default_factory=list)
 
@@ -61,7 +64,8 @@ def _session(
 ) -> type[socketserver.BaseRequestHandler]:
     class Session(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            self.encrypted, self.authenticated, self.recipients = False, False, 0
+            self.encrypted, self.authenticated = False, False
+            self.recipients: list[str] = []
             self.fault = mailbox.faults.pop(0) if mailbox.faults else ""
             if implicit:
                 self._encrypt()
@@ -91,8 +95,7 @@ def _session(
             elif verb == "AUTH":
                 self._authenticate(line)
             elif verb == "RCPT":
-                self.recipients += self.fault != "refuse"
-                self._say("550 no such user" if self.fault == "refuse" else "250 ok")
+                self._add(line.partition("<")[2].partition(">")[0])
             elif verb == "DATA":
                 return self._take()
             elif verb in ("MAIL", "RSET", "NOOP"):
@@ -118,6 +121,12 @@ def _session(
             self.authenticated = given == [USER.encode(), PASSWORD.encode()]
             self._say("235 ok" if self.authenticated else "535 wrong user or password")
 
+        def _add(self, recipient: str) -> None:
+            code = 550 if self.fault == "refuse" else mailbox.refusals.get(recipient, 250)
+            if code == 250:
+                self.recipients.append(recipient)
+            self._say(f"{code} {'ok' if code == 250 else 'not this one'}")
+
         def _take(self) -> bool:
             self._say("354 go on")
             lines = []
@@ -129,6 +138,7 @@ def _session(
             parsed = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
             mailbox.encrypted.append(self.encrypted)
             mailbox.authenticated.append(self.authenticated)
+            mailbox.recipients.append(self.recipients)
             mailbox.mails.append(parsed)
             if self.fault == "lost":
                 return False

@@ -11,10 +11,14 @@ from structlog.testing import capture_logs
 
 from common.notify import store
 from common.notify.log import Log
-from common.notify.port import Channel, Telling
+from common.notify.mail import Mail
+from common.notify.port import Channel, NotTold, Telling
 from common.notify.send import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, pause, send
 from tests.fakes.slack.server import CHANNEL
+from tests.fakes.smtp.server import SmtpServer
 from tests.integration.notify.conftest import Desk, message
+
+ANN, BOB = "ann@example.com", "bob@example.com"
 
 
 def test_people_are_told_on_every_channel(desk: Desk) -> None:
@@ -135,6 +139,46 @@ def test_a_channel_that_is_down_for_long_is_tried_until_it_is_back(desk: Desk) -
     assert attempts == 7
     assert desk.shown() == ["begun"]
     assert desk.bus.delays[1:] == sorted(desk.bus.delays[1:])
+
+
+@pytest.fixture
+def two(desk: Desk, smtp_server: SmtpServer) -> Desk:
+    """A desk that mails two people, one of whom is refused for now."""
+    url = f"smtp://127.0.0.1:{smtp_server.port}"
+    desk.channels["email"] = Mail(url, sender="sight@example.com", recipients=[ANN, BOB])
+    desk.mailbox.refusals[BOB] = 450
+    return desk
+
+
+def test_a_mail_that_was_not_taken_for_everybody_is_tried_for_the_rest(two: Desk) -> None:
+    """Until everybody was told the notification is not sent, and nobody is told twice."""
+    two.tell(message("begun"), channels=("email",))
+    for _ in range(3):
+        assert two.send() == 1
+        assert (two.row().sent_version, two.row().error != "") == (0, True)
+        two.later()
+    two.mailbox.refusals.clear()
+    two.send()
+    assert (two.row().sent_version, two.row().error, two.row().attempts) == (1, "", 0)
+    assert two.mailbox.recipients == [[ANN], [BOB]]
+    two.tell(message("ended", "done"), channels=("email",))
+    two.send()
+    assert two.mailbox.recipients[2:] == [[ANN, BOB]]
+
+
+def test_a_sender_killed_after_it_mailed_some_leaves_nobody_out(two: Desk) -> None:
+    """Whoever follows cannot know who has the mail: all get it, and those who had it recognise it."""
+    (id_,) = two.tell(message("begun"), channels=("email",))
+    with two.engine.begin() as connection:
+        held = store.hold(connection, id_)
+    assert held is not None
+    with pytest.raises(NotTold):
+        two.channels["email"].deliver(Telling(held.message, key=str(id_), version=held.version))
+    two.mailbox.refusals.clear()
+    two.later()
+    two.send()
+    assert two.mailbox.recipients == [[ANN], [ANN, BOB]]
+    assert len({mail["Message-ID"] for mail in two.mailbox.mails}) == 1
 
 
 def test_news_do_not_wait_for_a_channel_that_was_down(desk: Desk) -> None:

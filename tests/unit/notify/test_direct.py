@@ -41,3 +41,15 @@ def test_a_thread_is_brought_up_to_date() -> None:
     for thread in ("", "incident/1", "incident/1", "incident/2", ""):
         send_now({"a": channel}, MESSAGE, thread=thread, handles=handles)
     assert [telling.handle for telling in channel.told] == [None, None, "handle 2", None, None]
+
+
+def test_whoever_was_not_told_is_known_to_the_next_message() -> None:
+    """A channel that told some of them says so, and is given that back when the thread goes on."""
+    channel = Recorder(NotTold("not all", handle="some"))
+    handles: dict[tuple[str, str], str] = {}
+    assert send_now({"a": channel}, MESSAGE, thread="incident/1", handles=handles) == []
+    channel.error = NotTold("down")
+    assert send_now({"a": channel}, MESSAGE, thread="incident/1", handles=handles) == []
+    channel.error = None
+    assert send_now({"a": channel}, MESSAGE, thread="incident/1", handles=handles) == ["a"]
+    assert [telling.handle for telling in channel.told] == ["some"]
