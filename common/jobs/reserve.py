@@ -12,7 +12,7 @@ from common.llm.prices import estimate_cost_micros
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most an ordinary call may put in and out, in tokens; in as `common.llm.budgeted` counts them, by bytes."""
+    """The most an ordinary call may put in and out, in tokens; in as `common.llm.ceilings` counts them, by bytes."""
 
     tier: Tier
     input_tokens: int

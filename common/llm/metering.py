@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from common.errors import SightError
+from common.llm import ceilings
 from common.llm.models import Models
-from common.llm.port import BadReply, Call, CallLog, LanguageModel, Refused, Reply, Request, Usage
+from common.llm.port import BadReply, Call, CallLog, LanguageModel, Refused, Reply, Request, Unanswered, Usage
 from common.llm.prices import cost_micros, estimate_tokens
 from common.llm.prompts import Prompts
 
@@ -42,7 +43,7 @@ class Metered:
         try:
             reply = self._inner.generate(request, calls=calls, deadline=deadline)
         except SightError as error:
-            record.failed(error, self._since(start))
+            record.failed(error, self._since(start), lambda: ceilings.of_request(request, self._models, self._prompts))
             raise
         latency_ms = self._since(start)
         cost = record.add(reply.usage, latency_ms, OK)
@@ -55,7 +56,7 @@ class Metered:
         try:
             vectors = self._inner.embed(texts, purpose=purpose, calls=calls, deadline=deadline)
         except SightError as error:
-            record.failed(error, self._since(start))
+            record.failed(error, self._since(start), lambda: ceilings.of_texts(texts, self._models))
             raise
         record.add(Usage(input_tokens=sum(map(estimate_tokens, texts))), self._since(start), OK)
         return vectors
@@ -81,6 +82,19 @@ class _Record:
     def add(self, usage: Usage, latency_ms: int, outcome: str) -> int:
         """Adds the call and returns its cost, in millionths of a US dollar."""
         cost = 0 if self._known["simulated"] else cost_micros(self._known["model"], usage)
+        self._add(usage, cost, latency_ms, outcome)
+        return cost
+
+    def failed(self, error: SightError, latency_ms: int, most: Callable[[], int]) -> None:
+        """Adds the call as failed, with what it spent all the same: the `most` that it may have where nobody can say,
+        since a call that was taken for free could be made again and again, past any budget."""
+        usage = _spent(error)
+        if usage is not None:
+            self.add(usage, latency_ms, error.code)
+        else:
+            self._add(Usage(), 0 if self._known["simulated"] else most(), latency_ms, error.code)
+
+    def _add(self, usage: Usage, cost: int, latency_ms: int, outcome: str) -> None:
         self._calls.add(
             Call(
                 **self._known,
@@ -92,9 +106,10 @@ class _Record:
                 outcome=outcome,
             )
         )
-        return cost
 
-    def failed(self, error: SightError, latency_ms: int) -> None:
-        """Adds the call as failed, with what it spent all the same."""
-        usage = error.usage if isinstance(error, BadReply | Refused) else Usage()
-        self.add(usage, latency_ms, error.code)
+
+def _spent(error: SightError) -> Usage | None:
+    """What a call spent that ended so, None where nobody can say. What the API turned away, it did not do."""
+    if isinstance(error, Unanswered):
+        return None
+    return error.usage if isinstance(error, BadReply | Refused) else Usage()

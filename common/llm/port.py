@@ -21,10 +21,15 @@ class ModelUnavailable(Unavailable):
     code = "llm_unavailable"
 
 
+class Unanswered(ModelUnavailable):
+    """The request was sent and no whole reply came: it may have been answered, and is charged as if it had been."""
+
+
 class RateLimited(ModelUnavailable):
     """The provider or our own limiter says not yet; `retry_after` is in seconds where known."""
 
     code = "llm_rate_limited"
+    not_yet = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,11 @@ class Usage:
 class BadReply(ModelUnavailable):
     """The reply is not what was asked for (truncated, not JSON, not the schema); asking again may help.
 
-    `usage` is what the call cost all the same.
+    `usage` is what the call cost all the same, None where the reply does not tell.
     """
 
     code = "llm_bad_reply"
-    usage = Usage()
+    usage: Usage | None = None
 
 
 class Refused(SightError):
@@ -153,8 +158,8 @@ class LanguageModel(Protocol):
     caller no longer wants the reply; retries and waiting for the rate limit end before it."""
 
     def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:
-        """Answers one request. Raises `ModelUnavailable`, `RateLimited`, `BadReply` or `Refused`, and `ShuttingDown`
-        where the process is to end before there is an answer."""
+        """Answers one request. Raises `ModelUnavailable`, `Unanswered`, `RateLimited`, `BadReply` or `Refused`, and
+        `ShuttingDown` where the process is to end before there is an answer."""
         ...
 
     def embed(self, texts: Sequence[str], *, purpose: str, calls: CallLog, deadline: float) -> list[list[float]]:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 class Totals(BaseModel):
     """Calls and what they took. Tokens are of calls that were made; those of replies found in our cache
     (`cache_hits`) are in `saved_tokens`. `cached_input_tokens` were served from the provider's cache.
-    `cost_micros` is in millionths of a US dollar and includes what lost calls may have cost."""
+    `cost_micros` is in millionths of a US dollar and includes the most that calls may
+    have cost whose reply never came."""
 
     model_config = ConfigDict(frozen=True)
 

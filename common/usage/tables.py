@@ -14,7 +14,8 @@ class LlmCall(Base):
     """A call to a provider, or the reply kept from one (`cache_hit`).
 
     `outcome` is `ok`, the code of the error, or `lost` where a worker died with a call under way:
-    its cost is then the amount that was reserved for it. `cost_micros` is in millionths of a US dollar.
+    its cost is then the amount that was reserved for it. A call that was sent and not answered has the most
+    that it may have cost, and no tokens. `cost_micros` is in millionths of a US dollar.
     """
 
     __tablename__ = "llm_calls"

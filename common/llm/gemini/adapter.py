@@ -21,7 +21,7 @@ from common.llm.gemini.schema import response_schema
 from common.llm.gemini.thinking import thinking
 from common.llm.gemini.transport import GENERATION_CONFIG, LeanTransport, NotUnderstood
 from common.llm.models import Models
-from common.llm.port import EMBEDDING_DIMENSIONS, BadReply, CallLog, ModelUnavailable, Reply, Request, Tier
+from common.llm.port import EMBEDDING_DIMENSIONS, BadReply, CallLog, ModelUnavailable, Reply, Request, Tier, Unanswered
 from common.llm.prompts import Prompts
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Gemini:
         self._config = lru_cache(maxsize=256)(self._config_start)
 
     def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:  # noqa: ARG002
-        """Answers one request. Raises `ModelUnavailable`, `RateLimited`, `BadReply` or `Refused`."""
+        """Answers one request. Raises `ModelUnavailable`, `Unanswered`, `RateLimited`, `BadReply` or `Refused`."""
         prompt = self._prompts.render(request)
         model = self._models.of(request.tier)
         config = self._config(request.schema, model, request.tier, request.temperature, request.max_output_tokens)
@@ -103,7 +103,7 @@ class Gemini:
         return [_unit(vector) for vector in vectors]
 
     def interrupt(self) -> None:
-        """Breaks off the calls under way: each raises `ModelUnavailable` in its thread."""
+        """Breaks off the calls under way: each raises `Unanswered` in its thread."""
         self._transport.interrupt()
 
     def close(self) -> None:
@@ -116,6 +116,8 @@ class Gemini:
         except GoogleAPICallError as error:
             raise translated(error, api_key=self._api_key) from None
         except ConnectionFailed as error:
+            if error.sent:
+                raise Unanswered(f"Gemini did not answer: {error}") from error
             raise ModelUnavailable(f"Gemini could not be reached: {error}") from error
         except NotUnderstood as error:
             raise BadReply("Gemini's reply is not what its API answers") from error

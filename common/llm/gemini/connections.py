@@ -28,7 +28,12 @@ class Response:
 
 
 class ConnectionFailed(Exception):
-    """There was no whole answer: no connection, a dropped one, or none in time."""
+    """There was no whole answer: no connection, a dropped one, or none in time. `sent` says whether the server had the
+    whole request by then, and may have done what it asks for."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class Connections:
@@ -48,13 +53,14 @@ class Connections:
         """Sends one request and reads its whole answer within `timeout` seconds. Raises `ConnectionFailed`."""
         deadline = time.monotonic() + timeout
         connection = self._take()
-        reusable = False
+        sent = reusable = False
         self._busy.add(connection)
         try:
             _limit(connection, deadline)
             if connection.sock is None:
                 connection.connect()
             connection.sock.sendall(self._head(path, headers, len(body)) + body)
+            sent = True
             _limit(connection, deadline)
             with closing(HTTPResponse(connection.sock, method="POST")) as response:
                 response.begin()
@@ -62,7 +68,7 @@ class Connections:
                 content = response.read()
             reusable = not response.will_close
         except (OSError, HTTPException) as error:
-            raise ConnectionFailed(f"{type(error).__name__}: {error}") from error
+            raise ConnectionFailed(f"{type(error).__name__}: {error}", sent=sent) from error
         finally:
             self._busy.discard(connection)
             if reusable:

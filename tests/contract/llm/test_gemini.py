@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from common.llm.gemini.adapter import Gemini
-from common.llm.port import BadReply, Calls, ModelUnavailable, RateLimited, Refused, Usage
+from common.llm.port import BadReply, Calls, ModelUnavailable, RateLimited, Refused, Unanswered, Usage
 from common.llm.prompts import Prompts
 from tests.contract.llm.conftest import KEY, MODELS, Answer, ask, asked
 from tests.fakes.gemini.fixtures import FakeGemini
@@ -127,14 +127,25 @@ def test_either_form_of_delay_is_honoured(
     assert caught.value.retry_after == expected
 
 
-@pytest.mark.parametrize("mode", ["internal", "unavailable", "dropped", "cut"])
-def test_what_passes_is_unavailable(gemini: Gemini, fake_gemini: FakeGemini, mode: str) -> None:
-    """Failures of the server and of the connection may be tried again, and leave the adapter usable."""
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [
+        ("internal", ModelUnavailable),
+        ("unavailable", ModelUnavailable),
+        ("dropped", Unanswered),
+        ("cut", Unanswered),
+    ],
+)
+def test_what_passes_is_unavailable(
+    gemini: Gemini, fake_gemini: FakeGemini, mode: str, error: type[ModelUnavailable]
+) -> None:
+    """Failures of the server and of the connection may be tried again, and leave the adapter usable. A connection lost
+    after the request was sent is told apart: the answer may have been made."""
     fake_gemini.control(mode=mode, times=1)
 
     with pytest.raises(ModelUnavailable) as caught:
         ask(gemini)
-    assert type(caught.value) is ModelUnavailable
+    assert type(caught.value) is error
     assert ask(gemini).data
 
 
@@ -142,7 +153,7 @@ def test_a_call_that_hangs_ends_at_the_deadline(gemini: Gemini, fake_gemini: Fak
     """A server that does not answer costs the time that was given, and its connection is not used again."""
     fake_gemini.control(mode="hang", times=1)
 
-    with pytest.raises(ModelUnavailable, match="timed out"):
+    with pytest.raises(Unanswered, match="timed out"):
         ask(gemini, seconds=0.2)
     assert ask(gemini).data
 
@@ -155,7 +166,7 @@ def test_calls_under_way_can_be_broken_off(gemini: Gemini, fake_gemini: FakeGemi
         eventually(lambda: fake_gemini.counters()["calls"] == 2)
         gemini.interrupt()
         errors = [call.exception(timeout=30) for call in calls]
-    assert [type(error) for error in errors] == [ModelUnavailable, ModelUnavailable]
+    assert [type(error) for error in errors] == [Unanswered, Unanswered]
     gemini.interrupt()
     assert ask(gemini).data
 
@@ -164,8 +175,9 @@ def test_no_server_is_unavailable(prompts: Prompts) -> None:
     """A refused connection may be tried again."""
     adapter = Gemini(KEY, MODELS, prompts, endpoint="http://127.0.0.1:9")
 
-    with pytest.raises(ModelUnavailable, match="could not be reached"):
+    with pytest.raises(ModelUnavailable, match="could not be reached") as caught:
         ask(adapter)
+    assert type(caught.value) is ModelUnavailable
 
 
 @pytest.mark.parametrize(
@@ -178,8 +190,8 @@ def test_replies_that_are_not_what_was_asked_for_are_bad(gemini: Gemini, fake_ge
     with pytest.raises(BadReply) as caught:
         ask(gemini)
     assert caught.value.retryable
-    if mode != "not_json":
-        assert caught.value.usage.input_tokens > 0
+    usage = caught.value.usage
+    assert usage is None if mode == "not_json" else usage and usage.input_tokens > 0
 
 
 @pytest.mark.parametrize(

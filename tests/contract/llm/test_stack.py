@@ -15,12 +15,13 @@ from redis import Redis
 
 from common.cache.memory import MemoryCache
 from common.cache.redis import RedisCache, breaker, connect
-from common.llm import stack
+from common.llm import ceilings, stack
 from common.llm.gemini.adapter import Gemini
 from common.llm.limits.port import Rates
-from common.llm.port import Calls, LanguageModel, ModelUnavailable, RateLimited
+from common.llm.port import Calls, LanguageModel, ModelUnavailable, RateLimited, Unanswered
 from common.llm.prices import UnknownModel
 from common.llm.prompts import PromptBroken, Prompts
+from common.llm.retry import ATTEMPTS
 from common.shutdown import Shutdown
 from tests.contract.llm.conftest import MODELS, Answer, asked
 from tests.fakes.gemini.fixtures import FakeGemini
@@ -190,6 +191,28 @@ def test_a_call_has_a_limit_of_its_own(gemini: Gemini, prompts: Prompts, fake_ge
     assert model.generate(asked(), calls=calls, deadline=soon()).data
     assert calls.made[0].outcome == "llm_unavailable"
     assert calls.made[-1].outcome == "ok"
+
+
+def test_an_answer_that_comes_too_late_is_charged(gemini: Gemini, prompts: Prompts, fake_gemini: FakeGemini) -> None:
+    """The provider makes every one of them and wants its money: what is recorded is no less than what they cost."""
+    fake_gemini.control(latency=1.0)
+    model = stack.build(
+        gemini,
+        models=MODELS,
+        prompts=prompts,
+        limiter=stack.limiter(FAST),
+        cache=MemoryCache(),
+        cache_seconds=60,
+        call_seconds=0.2,
+        shutdown=Sleepless(),
+    )
+    calls = Calls()
+    with pytest.raises(Unanswered):
+        model.generate(asked(), calls=calls, deadline=soon())
+
+    most = ceilings.of_request(asked(), MODELS, prompts)
+    assert fake_gemini.counters()["outcomes"] == {"ok": ATTEMPTS}
+    assert [(call.outcome, call.cost_micros) for call in calls.made] == [("llm_unavailable", most)] * ATTEMPTS
 
 
 def test_a_broken_prompt_is_found_before_anything_is_asked(

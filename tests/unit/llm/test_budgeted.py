@@ -7,9 +7,10 @@ import json
 import pytest
 
 from common.errors import Conflict
-from common.llm.budgeted import FORM_TOKENS, Budgeted
+from common.llm.budgeted import Budgeted
+from common.llm.ceilings import FORM_TOKENS
 from common.llm.metering import Metered
-from common.llm.port import BadReply, Calls, Usage
+from common.llm.port import BadReply, Calls, Unanswered, Usage
 from common.llm.prompts import Prompts
 from common.llm.retry import ATTEMPTS, Retrying
 from tests.unit.llm.scripted import FAR, MODELS, Opinion, ScriptedModel, Sleepless, reply, request
@@ -68,6 +69,21 @@ def test_every_attempt_is_covered_with_what_those_before_did_cost(prompts: Promp
         Retrying(model, Sleepless()).generate(request(), calls=calls, deadline=FAR)
     price = 1000 * 0.3 + 1024 * 2.5
     assert [micros - asked[0] for micros in asked] == [number * price for number in range(ATTEMPTS)]
+
+
+def test_attempts_that_nobody_answered_add_up(prompts: Prompts) -> None:
+    """Each may have been carried out and paid for: the next one is covered on top of them, until the money is spent."""
+    calls, asked = covering()
+    model = Budgeted(Metered(ScriptedModel([Unanswered("timed out")]), MODELS, prompts), MODELS, prompts)
+    with pytest.raises(Unanswered):
+        Retrying(model, Sleepless()).generate(request(), calls=calls, deadline=FAR)
+    assert asked == [asked[0] * number for number in range(1, ATTEMPTS + 1)]
+    assert calls.cost_micros == asked[-1]
+
+    calls, asked = covering(limit=2 * asked[0])
+    with pytest.raises(Conflict):
+        Retrying(model, Sleepless()).generate(request(), calls=calls, deadline=FAR)
+    assert calls.cost_micros == 2 * asked[0]
 
 
 def test_embeddings_are_covered_by_what_they_are_metered_at(prompts: Prompts) -> None:

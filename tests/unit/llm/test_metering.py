@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from common.llm import ceilings
 from common.llm.metering import Metered
-from common.llm.port import BadReply, Calls, ModelUnavailable, Refused, Usage
+from common.llm.port import BadReply, Calls, ModelUnavailable, RateLimited, Refused, Unanswered, Usage
 from common.llm.prompts import Prompts
 from tests.unit.llm.scripted import FAR, MODELS, Clock, ScriptedModel, reply, request
 
@@ -57,6 +58,28 @@ def test_a_bad_reply_costs_what_it_used(prompts: Prompts) -> None:
     assert calls.cost_micros == 3 + 2560
 
 
+@pytest.mark.parametrize("error", [Unanswered("timed out"), BadReply("no JSON")])
+def test_a_call_that_nobody_can_price_costs_what_it_may_have(prompts: Prompts, error: ModelUnavailable) -> None:
+    """The provider may have made the answer and charged for it, though it never arrived or does not tell."""
+    calls = Calls()
+    with pytest.raises(type(error)):
+        Metered(ScriptedModel([error]), MODELS, prompts).generate(request(), calls=calls, deadline=FAR)
+
+    (call,) = calls.made
+    assert call.cost_micros == ceilings.of_request(request(), MODELS, prompts) > 1024 * 2.5
+    assert (call.outcome, call.input_tokens, call.output_tokens) == (error.code, 0, 0)
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable("503"), RateLimited("429"), Refused("400")])
+def test_a_call_that_was_turned_away_costs_nothing(prompts: Prompts, error: ModelUnavailable | Refused) -> None:
+    """Nothing was made."""
+    calls = Calls()
+    with pytest.raises(type(error)):
+        Metered(ScriptedModel([error]), MODELS, prompts).generate(request(), calls=calls, deadline=FAR)
+
+    assert calls.cost_micros == 0
+
+
 def test_simulated_calls_cost_nothing_and_say_so(prompts: Prompts) -> None:
     """What no real model said is marked and free."""
     models, calls = replace(MODELS, provider="simulated", standard="simulated-1", simulated=True), Calls()
@@ -64,6 +87,17 @@ def test_simulated_calls_cost_nothing_and_say_so(prompts: Prompts) -> None:
 
     (call,) = calls.made
     assert (call.cost_micros, call.simulated, call.model, call.input_tokens) == (0, True, "simulated-1", 1000)
+
+
+def test_simulated_calls_that_fail_cost_nothing(prompts: Prompts) -> None:
+    """Whatever becomes of them; the table of prices does not even have their model."""
+    models, calls = replace(MODELS, provider="simulated", standard="simulated-1", simulated=True), Calls()
+    with pytest.raises(Unanswered):
+        Metered(ScriptedModel([Unanswered("timed out")]), models, prompts).generate(
+            request(), calls=calls, deadline=FAR
+        )
+
+    assert calls.cost_micros == 0
 
 
 def test_embeddings_are_recorded_with_estimated_tokens(prompts: Prompts) -> None:
@@ -85,4 +119,15 @@ def test_failed_embeddings_are_recorded(prompts: Prompts) -> None:
             ["a"], purpose="persona", calls=calls, deadline=FAR
         )
 
-    assert [call.outcome for call in calls.made] == ["llm_unavailable"]
+    assert [(call.outcome, call.cost_micros) for call in calls.made] == [("llm_unavailable", 0)]
+
+
+def test_embeddings_that_nobody_answered_cost_their_estimate(prompts: Prompts) -> None:
+    """It is what they would have cost."""
+    calls, texts = Calls(), ["a text"] * 20
+    with pytest.raises(Unanswered):
+        Metered(ScriptedModel([Unanswered("timed out")]), MODELS, prompts).embed(
+            texts, purpose="persona", calls=calls, deadline=FAR
+        )
+
+    assert calls.cost_micros == ceilings.of_texts(texts, MODELS) > 0

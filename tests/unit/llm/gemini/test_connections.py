@@ -118,8 +118,21 @@ def test_what_is_not_http_is_a_failed_connection(peer: Peer) -> None:
     """Whatever answers, the caller sees one kind of failure."""
     peer.answers = [[b"SSH-2.0-OpenSSH\r\n"]]
 
-    with pytest.raises(ConnectionFailed):
+    with pytest.raises(ConnectionFailed) as caught:
         Connections(f"http://{peer.address}").post("/", b"", {}, timeout=5)
+    assert caught.value.sent
+
+
+def test_a_failure_says_whether_the_server_had_the_request(peer: Peer) -> None:
+    """What was sent may have been done, though nobody says so; what never left was not."""
+    peer.answers = [[b""]]
+    with pytest.raises(ConnectionFailed, match="without response") as dropped:
+        Connections(f"http://{peer.address}").post("/", b"", {}, timeout=5)
+    with pytest.raises(ConnectionFailed, match="refused") as refused:
+        Connections("http://127.0.0.1:9").post("/", b"", {}, timeout=5)
+    with pytest.raises(ConnectionFailed, match="timed out") as late:
+        Connections(f"http://{peer.address}").post("/", b"", {}, timeout=0)
+    assert (dropped.value.sent, refused.value.sent, late.value.sent) == (True, False, False)
 
 
 def test_a_proxy_is_asked_for_the_whole_address(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +155,9 @@ def test_https_tunnels_through_the_proxy(peer: Peer, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("https_proxy", f"http://{peer.address}")
     peer.answers = [[b"HTTP/1.1 403 Forbidden\r\n\r\n"]]
 
-    with pytest.raises(ConnectionFailed, match="403"):
+    with pytest.raises(ConnectionFailed, match="403") as caught:
         Connections("https://gemini.test").post("/path", b"secret", {"X-Key": "secret"}, timeout=5)
+    assert not caught.value.sent
     assert peer.received[0].startswith(b"CONNECT gemini.test:443 HTTP/1.")
     assert b"secret" not in b"".join(peer.received)
 
