@@ -8,8 +8,9 @@
       name: First reactions
       questions: [...]
 
-The group is checked here, before the panel costs anything. What an audience may say is for the server to
-judge: its panel is the first thing that is asked for.
+The group is checked here, before the panel costs anything, within the very limits that the server keeps to; a test
+compares them, since the cli imports nothing of it. What an audience may say is for the server to judge: its panel is
+the first thing that is asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cli.documents import Document, Part
 from cli.errors import Finding, UnusableFile
@@ -27,10 +28,8 @@ from cli.ids import is_id
 MAX_SEED = 2**53 - 1
 
 
-def _said(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is blank")
-    return text.strip()
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 def _audience(value: Any) -> Any:
@@ -41,10 +40,13 @@ def _audience(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, Field(max_length=200), AfterValidator(_said)]
-QuestionText = Annotated[str, Field(max_length=2000), AfterValidator(_said)]
+Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_stripped)]
+QuestionText = Annotated[str, Field(min_length=1, max_length=2000), BeforeValidator(_stripped)]
+Briefing = Annotated[str, Field(max_length=4000), BeforeValidator(_stripped)]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-Budget = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+PanelBudget = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+GroupBudget = Annotated[float, Field(ge=0.000001, le=100_000, allow_inf_nan=False)]
 Day = Annotated[float, Field(ge=60, le=24 * 3600, allow_inf_nan=False)]
 Week = Annotated[float, Field(ge=1, le=7 * 24 * 3600, allow_inf_nan=False)]
 
@@ -60,9 +62,9 @@ class PanelPart(Strict):
 
     audience: Annotated[Any, AfterValidator(_audience)]
     size: Annotated[int, Field(ge=2, le=1000)]
-    language: str | None = None
+    language: Language | None = None
     seed: Seed | None = None
-    budget_usd: Budget | None = None
+    budget_usd: PanelBudget | None = None
     deadline_seconds: Day | None = None
 
 
@@ -72,11 +74,11 @@ class GroupPart(Strict):
     name: Name
     questions: Annotated[list[QuestionText], Field(min_length=1, max_length=50)]
     mode: Literal["interview", "discussion"] | None = None
-    language: str | None = None
-    briefing: Annotated[str, Field(max_length=4000)] | None = None
+    language: Language | None = None
+    briefing: Briefing | None = None
     without_duplicates: bool | None = None
     seed: Seed | None = None
-    budget_usd: Budget | None = None
+    budget_usd: GroupBudget | None = None
     deadline_seconds: Week | None = None
 
 
@@ -205,6 +207,8 @@ _WORDS = {
     "missing": "is missing",
     "model_type": "must be a mapping of fields to values",
     "list_type": "must be a list",
+    "string_pattern_mismatch": "must be a language tag, such as en or pt-BR",
+    "string_too_short": "is blank",
     "string_type": "must be text; put it in quotes",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",

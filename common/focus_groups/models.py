@@ -25,9 +25,10 @@ def _tidy(value: object) -> object:
     return storable(value).strip() if isinstance(value, str) else value
 
 
-Name = Annotated[str, BeforeValidator(_tidy), Field(min_length=1, max_length=200)]
-QuestionText = Annotated[str, BeforeValidator(_tidy), Field(min_length=1, max_length=2000)]
-Briefing = Annotated[str, BeforeValidator(_tidy), Field(max_length=4000)]
+# The limits come first, so that it is in characters that they are told; they hold for what is left after tidying.
+Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_tidy)]
+QuestionText = Annotated[str, Field(min_length=1, max_length=2000), BeforeValidator(_tidy)]
+Briefing = Annotated[str, Field(max_length=4000), BeforeValidator(_tidy)]
 
 
 class GroupRequest(BaseModel):

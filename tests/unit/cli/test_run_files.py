@@ -6,10 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from cli.documents import parse_document, read_document
 from cli.errors import UnusableFile
-from cli.run_files import group_body, panel_body, parse_any, parse_audience, parse_group, parse_panel, parse_run
+from cli.run_files import (
+    GroupPart,
+    PanelPart,
+    RunFile,
+    group_body,
+    panel_body,
+    parse_any,
+    parse_audience,
+    parse_group,
+    parse_panel,
+    parse_run,
+)
+from common.focus_groups.models import GroupRequest
+from common.personas.models import PanelRequest
+from common.projects.models import NewProject
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 RUN = """\
@@ -72,12 +87,62 @@ def test_names_every_wrong_field_with_its_line() -> None:
         (RUN.replace("size: 20", "size: 20.5"), "panel.size", "must be a whole number"),
         (RUN.replace("name: F", "mode: chat\n  name: F"), "group.mode", "must be 'interview' or 'discussion'"),
         (RUN.replace("What", "x" * 2000), "group.questions[0]", "String should have at most 2000 characters"),
+        (RUN + "  language: english\n", "group.language", "must be a language tag, such as en or pt-BR"),
+        (RUN + "  budget_usd: 500000\n", "group.budget_usd", "must be less than or equal to 100000"),
         (RUN + "other: 1\n", "other", "is not known; there are: project, panel, group"),
     ],
 )  # fmt: skip
 def test_says_what_would_be_right(text: str, field: str, message: str) -> None:
     """Each kind of mistake has its own words."""
     assert wrong(text)[field][0] == message
+
+
+def limits(model: type[BaseModel], *, without: set[str] | None = None) -> dict[str, dict[str, Any]]:
+    """What each field of a model takes: its type and every limit, but neither its default nor what is said of it."""
+    schema = model.model_json_schema()
+    return {
+        name: taken(field, schema.get("$defs", {}))
+        for name, field in schema["properties"].items()
+        if name not in (without or set())
+    }
+
+
+def taken(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """What a field takes, that it may be left out aside."""
+    if "$ref" in field:
+        field = definitions[field["$ref"].rpartition("/")[2]]
+    (field,) = [each for each in field.get("anyOf", [field]) if each != {"type": "null"}]
+    said = {key: value for key, value in field.items() if key not in ("default", "description", "title")}
+    return said | {"items": taken(said["items"], definitions)} if "items" in said else said
+
+
+@pytest.mark.parametrize(
+    ("part", "request_model", "said_otherwise"),
+    [
+        (PanelPart, PanelRequest, {"audience", "audience_slug", "audience_id"}),
+        (GroupPart, GroupRequest, {"persona_ids", "panel_job_id"}),
+    ],
+)
+def test_a_run_file_keeps_to_the_limits_of_the_requests_it_makes(
+    part: type[BaseModel], request_model: type[BaseModel], said_otherwise: set[str]
+) -> None:
+    """What the server would refuse is found before anything is asked for, and nothing else is: a panel that was paid
+    for is of no use to a group that cannot be."""
+    assert limits(part, without=said_otherwise) == limits(request_model, without=said_otherwise)
+
+
+def test_a_run_file_names_its_project_as_the_server_takes_it() -> None:
+    """The project is created where it is not there."""
+    assert limits(RunFile)["project"] == limits(NewProject)["name"]
+
+
+def test_blanks_around_a_text_do_not_count() -> None:
+    """A text is measured, and sent, without them, as the server keeps it."""
+    spaced = RUN.replace("First reactions", f'" {"n" * 200} "').replace("What do you drink?", f'" {"x" * 2000} "')
+    assert group_body(parse_run(parse_document(spaced, "run.yaml")).group) == {
+        "name": "n" * 200,
+        "questions": ["x" * 2000],
+    }
 
 
 def test_a_panel_may_be_part_of_a_run_by_itself_or_an_audience_alone() -> None:

@@ -51,6 +51,30 @@ def test_the_field_at_fault_is_named(changes: dict[str, Any], location: tuple[st
     assert {error["loc"] for error in caught.value.errors()} == {location}
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": " "}, "String should have at least 1 character"),
+        ({"name": "n" * 201}, "String should have at most 200 characters"),
+        ({"questions": [""]}, "String should have at least 1 character"),
+        ({"questions": ["x" * 10_000]}, "String should have at most 2000 characters"),
+        ({"briefing": "b" * 4001}, "String should have at most 4000 characters"),
+    ],
+)
+def test_a_text_of_the_wrong_length_is_told_so_in_characters(changes: dict[str, Any], message: str) -> None:
+    """Not in items, as if it were a list."""
+    with pytest.raises(ValidationError) as caught:
+        GroupRequest.model_validate(GOOD | changes)
+    assert [error["msg"] for error in caught.value.errors()] == [message]
+
+
+def test_blanks_around_a_text_do_not_count() -> None:
+    """It is measured as it is kept."""
+    around = {"name": f" {'n' * 200} ", "questions": [f"\n{'x' * 2000}\n"], "briefing": " " * 5000}
+    request = GroupRequest.model_validate(GOOD | around)
+    assert (request.name, request.questions, request.briefing) == ("n" * 200, ["x" * 2000], "")
+
+
 @given(st.lists(st.text(max_size=2100), max_size=60))
 def test_every_question_accepted_can_be_asked_and_stored(questions: list[str]) -> None:
     """Whatever is sent: a question that passes has 1 to 2,000 characters, none at its edges blank and none
