@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from common.shutdown import LIMIT_SECONDS, PROCESS
 from functions import process
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 GRACE_SECONDS = int(LIMIT_SECONDS) - 1
 """When a process that did not end by itself is killed: before Cloud Run kills all of them."""
@@ -24,6 +24,11 @@ LINGER_SECONDS = 0.25
 """How long an ending process keeps connections that are open and silent, for a request that may be on its way."""
 
 KEEPALIVE_SECONDS = 60
+
+SKIPPED_BYTES = 64 * 1024
+"""How much gunicorn reads of what an app left of a body. Where more is left it drops the connection, though its answer
+has said that it would keep it, and the next request on it is lost."""
+
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (gunicorn makes its own private file there)
 
 
@@ -91,7 +96,27 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> WSGIApplication:
-        return self._app
+        return _closing(self._app)
+
+
+def _closing(app: WSGIApplication) -> WSGIApplication:
+    """The app, with its refusals of long bodies, which it may not have read, as the last on their connections."""
+
+    def closing(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if status >= "4" and _is_long(environ):
+                # gunicorn decides on the connection by itself, and leaves out what an app says of it.
+                start_response.__self__.force_close()
+            return start_response(status, headers, exc_info)
+
+        return app(environ, start)
+
+    return closing
+
+
+def _is_long(environ: WSGIEnvironment) -> bool:
+    length: str = environ.get("CONTENT_LENGTH") or "0"
+    return "HTTP_TRANSFER_ENCODING" in environ or not length.isdecimal() or int(length) > SKIPPED_BYTES
 
 
 def _finish(_arbiter: Any, worker: Any) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
 from flask import Blueprint
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from common.database.engine import autocommit
 from common.usage import store
@@ -16,6 +18,16 @@ from functions.api.openapi import operation
 blueprint = Blueprint("usage", __name__, url_prefix="/api/v1/usage")
 
 
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be within the years 1 to 9999 in UTC") from None
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class UsageQuery(BaseModel):
     """Whose usage, and when."""
 
@@ -23,8 +35,8 @@ class UsageQuery(BaseModel):
 
     project_id: UUID | None = Field(None, description="Only of this project.")
     job_id: UUID | None = Field(None, description="Only of this job.")
-    since: AwareDatetime | None = Field(None, description="From this time on (ISO 8601 with its offset from UTC).")
-    until: AwareDatetime | None = Field(None, description="Before this time.")
+    since: Time | None = Field(None, description="From this time on (ISO 8601 with its offset from UTC).")
+    until: Time | None = Field(None, description="Before this time.")
 
 
 @blueprint.get("")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from common.ids import new_id
 from tests.fixtures.api import Api
 
@@ -70,6 +72,20 @@ def test_usage_sums_calls_by_purpose_and_model(api: Api) -> None:
     assert api.read("/usage")["total"] == used
     assert api.read("/usage?since=2100-01-01T00:00:00Z")["total"] == NOTHING
     assert api.read(f"/usage?job_id={new_id()}")["total"] == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("name", "time"), [("since", "0001-01-01T00:00:00%2B14:00"), ("until", "9999-12-31T23:59:59-14:00")]
+)
+def test_a_time_that_is_none_in_utc_is_refused(api: Api, name: str, time: str) -> None:
+    """The database keeps times in UTC, where the first and the last of some offsets have no year to be in."""
+    problem: Any = api.get(f"/usage?{name}={time}").json
+    assert (problem["status"], [error["field"] for error in problem["errors"]]) == (422, [name])
+
+
+def test_the_first_and_the_last_of_times_are_taken(api: Api) -> None:
+    """Whoever wants everything may ask for it so."""
+    assert api.read("/usage?since=0001-01-01T00:00:00Z&until=9999-12-31T23:59:59Z")["total"] == NOTHING
 
 
 def test_a_time_without_its_offset_is_refused(api: Api) -> None:

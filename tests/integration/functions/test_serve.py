@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from common.bus.embedded import EmbeddedBus
 from common.bus.embedded_schema import ensure_schema
@@ -259,6 +260,22 @@ def test_a_container_with_nothing_under_way_ends_at_once(api: Api, gemini: dict[
         assert took(running.log()) < 2.0
         silent.close()
     assert nobody_is_connected(api)
+
+
+def test_a_body_that_is_too_large_costs_no_other_request(gemini: dict[str, str]) -> None:
+    """A refusal that leaves a body unread says that it is the last on its connection, so that nothing else is sent
+    there and lost; whatever was read or is short leaves the connection as it was."""
+    json_ = {"Content-Type": "application/json"}
+    with container("api", **gemini) as running, requests.Session() as session:
+        url = f"http://127.0.0.1:{running.port}"
+        for path, status in [("/api/v1/projects", 413), ("/api/v1/nowhere", 404)] * 3:
+            for body in (b"x" * 1_050_000, b"x" * 3_000_000, iter([b"x" * 100_000] * 30)):
+                refused = session.post(url + path, data=body, headers=json_)
+                assert (refused.status_code, refused.headers["Connection"]) == (status, "close")
+                alive = session.get(f"{url}/health/live")
+                assert (alive.status_code, alive.headers["Connection"]) == (200, "keep-alive")
+        short = session.post(f"{url}/api/v1/projects", data=b"[]", headers=json_)
+        assert (short.status_code, short.headers["Connection"]) == (400, "keep-alive")
 
 
 def test_a_container_says_what_is_missing() -> None:

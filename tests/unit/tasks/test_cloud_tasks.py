@@ -7,14 +7,18 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.error import URLError
 
 import pytest
 
 from common.tasks.cloud_tasks import CloudTasks
 from common.tasks.port import HttpTask, TasksUnavailable
 from local.cloud_tasks import TaskServer
+from local.processes import free_port
 from tests.fixtures.eventually import eventually
 from tests.fixtures.serving import Asked, Said, serving
 
@@ -47,6 +51,23 @@ def tasks() -> Iterator[TaskServer]:
     server = TaskServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def refusals(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The reasons for which the stand-in could not make a request, in the order in which it tried."""
+    found: list[object] = []
+    urlopen = urllib.request.urlopen
+
+    def noting(*args: Any, **options: Any) -> Any:
+        try:
+            return urlopen(*args, **options)
+        except URLError as error:
+            found.append(error.reason)
+            raise
+
+    monkeypatch.setattr("urllib.request.urlopen", noting)
+    return found
 
 
 def client(endpoint: str, **options: str) -> CloudTasks:
@@ -107,11 +128,37 @@ def test_a_request_is_repeated_until_it_is_answered(recorder: Recorder, tasks: T
     adapter.close()
 
 
-def test_an_endpoint_that_is_not_there_yet_is_waited_for(tasks: TaskServer) -> None:
-    """The stand-in keeps trying an address that refuses connections, and closing it ends that."""
+def test_an_endpoint_that_is_not_there_yet_is_waited_for(tasks: TaskServer, refusals: list[object]) -> None:
+    """The stand-in tries an address that refuses connections again, until somebody listens there."""
+    port = free_port()
+    came: list[tuple[str, bytes]] = []
+
+    def answer(asked: Asked) -> Said:
+        came.append((asked.path, asked.body))
+        return Said()
+
     adapter = client(tasks.url)
-    adapter.schedule([HttpTask("http://127.0.0.1:1/", b"{}")], delay=0.01)
+    adapter.schedule([HttpTask(f"http://127.0.0.1:{port}/work", b'{"a": 1}')], delay=0.01)
     adapter.close()
+    eventually(lambda: len(refusals) == 2)
+    assert all(isinstance(reason, ConnectionRefusedError) for reason in refusals)
+    with serving(answer, port=port):
+        eventually(lambda: came)
+    assert came == [("/work", b'{"a": 1}')]
+
+
+def test_closing_the_stand_in_ends_the_waiting(recorder: Recorder, refusals: list[object]) -> None:
+    """What is still to be made is forgotten: nobody gets a request from a stack that has ended."""
+    tasks = TaskServer()
+    adapter = client(tasks.url)
+    recorder.statuses = [503] * 50
+    adapter.schedule([HttpTask(f"{recorder.url}/work", b"{}")], delay=0.01)
+    adapter.close()
+    eventually(lambda: refusals)
+    tasks.close()
+    made = len(recorder.requests)
+    time.sleep(0.5)  # longer than it waits with the next try
+    assert len(recorder.requests) == made
 
 
 def test_the_client_is_made_for_the_first_task() -> None:
