@@ -23,6 +23,8 @@ SHARE_TOLERANCE = 0.005
 """How far published, rounded shares may be from adding up, or from each other."""
 MAX_CROSS_TAB_TABLE = 500_000
 """Cells of the full table of one cross-tab, listed or not."""
+MIN_WEIGHT, MAX_WEIGHT = 1e-30, 1e30
+"""Beyond these, sums and quotients of weights leave the numbers a float can hold."""
 
 
 def check_dimensions(spec: AudienceSpec, root: str, problems: Problems) -> None:
@@ -84,6 +86,9 @@ def check_respondents(spec: AudienceSpec, root: str, problems: Problems) -> None
     for number, weight in enumerate(weights or ()):
         if weight <= 0:
             problems.add(f"{path}.weights[{number}]", f"is {weight:g}; a weight is above 0")
+        elif not MIN_WEIGHT <= weight <= MAX_WEIGHT:
+            limits = f"from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}"
+            problems.add(f"{path}.weights[{number}]", f"is {weight:g}; a weight is {limits}")
     if uneven:
         return
     if spec.dimensions:

@@ -52,6 +52,27 @@ def test_combinations_nobody_reported_are_counted_where_they_are_needed() -> Non
     assert panel.fit.notes == ("1 seats combine labels as no respondent did",)
 
 
+@pytest.mark.parametrize("weight", [1e308, 1e31, 1e-31, 1e-320])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_weight_that_sums_and_quotients_cannot_hold_is_refused(weight: float, fitted: bool) -> None:
+    """Whether shares come from the table or beside it, the fields of such weights are named."""
+    rows = [{"age": "young"}, {"age": "old", "weight": weight}, {"age": "old", "weight": weight}]
+    dimensions = [{"name": "age", "shares": {"young": 0.5, "old": 0.5}}] if fitted else []
+    wrong = refused(dimensions=dimensions, respondents=rows)
+    assert wrong == ["audience.respondents.weights[1]", "audience.respondents.weights[2]"]
+
+
+@pytest.mark.parametrize("weights", [(1e-30, 1e30), (1e30, 1e30), (1e-30, 1e-30)])
+def test_the_widest_weights_make_a_panel(weights: tuple[float, float]) -> None:
+    """At the limits every number on the way is still finite."""
+    rows = [
+        {"age": age, "plan": plan, "weight": weight}
+        for age, weight in zip(("young", "old"), weights, strict=True)
+        for plan in ("free", "paid", None)
+    ]
+    assert draw_panel(audience(dimensions=[], respondents=rows), 10, 1).fit.overall.within_one_seat
+
+
 def test_unknown_labels_count_only_where_they_are_known() -> None:
     """A respondent with a gap counts in the shares of what is known; its combinations are those of complete rows, and
     a note tells how many such respondents there are."""
