@@ -17,13 +17,15 @@ class SightError(Exception):
     """Base of every error Sight raises on purpose.
 
     `code` is stable and meant for programs, `status` is the HTTP status it maps to, and `retryable`
-    says whether the same request may succeed later without anybody changing it.
+    says whether the same request may succeed later without anybody changing it. `not_yet` says that nothing
+    went wrong at all: what was asked for has to wait, and to wait is no failed attempt at it.
     """
 
     code = "internal"
     status = 500
     title = "Internal error"
     retryable = False
+    not_yet = False
 
     def __init__(self, detail: str, *, errors: tuple[FieldError, ...] = (), retry_after: float | None = None) -> None:
         super().__init__(detail)

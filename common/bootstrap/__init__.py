@@ -123,7 +123,7 @@ class Services:
         """What reads push requests."""
         from common.events.receive import Receiver
 
-        return Receiver(self.engine, LOCAL_WORKSPACE, self.prove)
+        return Receiver(self.engine, LOCAL_WORKSPACE, self.prove, self.bus)
 
     @cached_property
     def cache(self) -> Cache:

@@ -42,4 +42,6 @@ SUBSCRIPTIONS = (
     Subscription("sight-dead-letters-record", DEAD_LETTERS, "dead_letter", dead_letter_topic=None),
 )
 
+BY_NAME = {subscription.name: subscription for subscription in SUBSCRIPTIONS}
+
 TOPICS = (COMMANDS, JOBS, PERSONAS, ANSWERS, RESULTS, EVENTS, ALERTS, RELEASES, NOTIFICATIONS, DEAD_LETTERS)

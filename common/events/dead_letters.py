@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 
 from common.bus.port import Bus, Delivery, Message
-from common.bus.topology import SUBSCRIPTIONS
+from common.bus.topology import BY_NAME
 from common.errors import Conflict, NotFound
 from common.ids import new_id
 from common.text import storable
@@ -104,11 +104,11 @@ def replay(engine: Engine, bus: Bus, workspace_id: UUID, dead_letter_id: UUID) -
         ).one_or_none()
         if row is None:
             raise DeadLetterNotFound(f"there is no dead letter {dead_letter_id}")
-        topic = next((s.topic for s in SUBSCRIPTIONS if s.name == row.subscription.rpartition("/")[2]), None)
-        if topic is None:
+        subscription = BY_NAME.get(row.subscription.rpartition("/")[2])
+        if subscription is None:
             raise NotReplayable(f"the message came from subscription '{row.subscription}', which has no topic")
         attributes = {k: v for k, v in row.attributes.items() if not k.startswith("CloudPubSubDeadLetter")}
-        bus.publish(topic, [Message(row.data, attributes)])
+        bus.publish(subscription.topic, [Message(row.data, attributes)])
         updated = connection.execute(
             text("UPDATE dead_letters SET replayed_at = now() WHERE id = :id RETURNING *"), {"id": dead_letter_id}
         ).one()

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.errors import InvalidInput
 from common.events import seen
 from common.jobs import reopen, stops, store
+from common.projects import store as projects
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -61,12 +62,15 @@ def retry(
 ) -> None:
     """Runs what is left of an ended job again.
 
-    A command that was carried out before changes nothing. Raises `JobNotFound`, `NothingToRetry`, or
-    `InvalidInput` when the job's budget, new or old, is already spent.
+    A command that was carried out before changes nothing. Raises `JobNotFound`, `NothingToRetry`,
+    `ProjectNotFound` when the job's project was deleted, or `InvalidInput` when the job's budget, new or old, is
+    already spent.
     """
     with engine.begin() as connection:
         if not _is_new(connection, workspace_id, job_id, command_id):
             return
+        # Before the job's row: deleting the project takes the two in this order.
+        projects.hold(connection, workspace_id, store.project_of(connection, workspace_id, job_id))
         pending = reopen.reopen(
             connection, workspace_id, job_id, resume=request.resume, budget_micros=request.budget_micros
         )

@@ -36,9 +36,10 @@ class NothingToRetry(Conflict):
 
 
 class ItemBusy(Unavailable):
-    """Another worker holds the item."""
+    """Another worker holds the item, or others hold the money for it."""
 
     code = "item_busy"
+    not_yet = True
 
 
 class OverBudget(Conflict):

@@ -1,4 +1,7 @@
-"""Lays out a job's items in batches and asks for those whose turn it is. Resumable at any batch."""
+"""Lays out a job's items in batches and asks for those whose turn it is. Resumable at any batch.
+
+Where no event of it may be left, the sweeper asks again: for an item, for the rest of a layout, for a round.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from common.bus.topology import JOBS
+from common.database.engine import autocommit
 from common.database.rows import insert_rows
 from common.events import outbox
+from common.events.models import JobAccepted, RoundCompleted
 from common.ids import item_id
-from common.jobs.errors import JobNotFound
+from common.jobs import stops
+from common.jobs.errors import JobNotFound, JobNotOpen
 from common.jobs.models import KINDS, NewItem
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events.models import JobAccepted, RoundCompleted
+    from common.events.models import Event
     from common.events.outbox import Pending, Relay
 
 BATCH = 500
@@ -196,3 +203,59 @@ def ask_again(connection: Connection, older_than_seconds: float, limit: int) -> 
     for row in rows:
         pending += _ask_for(connection, row.workspace_id, row.job_id, row.kind, [row.id], row.traceparent)
     return pending
+
+
+_UNHEARD = text("""
+    WITH unheard AS (
+        SELECT j.id, j.expanded < j.total AS partly_laid_out, due.round AS due
+        FROM jobs j JOIN job_events e ON e.job_id = j.id AND e.sequence = j.version
+        LEFT JOIN LATERAL (
+            SELECT min(r.round) AS round FROM job_rounds r WHERE r.job_id = j.id AND r.open > 0) due ON true
+        WHERE j.finished_at IS NULL AND j.stop_reason IS NULL
+          AND e.created_at < now() - make_interval(secs => :age)
+          AND (j.expanded < j.total OR j.flow = 'rounds' AND EXISTS (
+              SELECT 1 FROM job_items i WHERE i.job_id = j.id AND i.round = due.round AND i.state = 'waiting'))
+          AND j.id NOT IN (SELECT CAST(event ->> 'job_id' AS uuid) FROM outbox WHERE topic = :topic)
+        LIMIT :limit FOR UPDATE OF j SKIP LOCKED
+    ), job AS (
+        UPDATE jobs j SET version = j.version + 1 FROM unheard WHERE j.id = unheard.id
+        RETURNING j.id, j.workspace_id, j.version, j.traceparent, unheard.partly_laid_out, unheard.due
+    ), event AS (
+        INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
+        SELECT id, version, workspace_id, 'asked_again', '{}' FROM job
+    )
+    SELECT * FROM job
+""")
+
+
+def go_on(connection: Connection, older_than_seconds: float, limit: int) -> list[Pending]:
+    """Asks again for what carries open jobs on, of all workspaces, where nothing was heard of them in this time and
+    no event of it waits to be published: for the layout of those not laid out whole, and for the round whose turn
+    it is where its items wait although the rounds before have ended.
+
+    That it asked is an event of the job, so that it asks once in this time however long nobody answers.
+    """
+    rows = connection.execute(_UNHEARD, {"age": older_than_seconds, "topic": JOBS, "limit": limit}).all()
+    pending: list[Pending] = []
+    for row in rows:
+        common = {"workspace_id": row.workspace_id, "job_id": row.id, "traceparent": row.traceparent}
+        events: list[tuple[str, Event]] = []
+        if row.partly_laid_out:
+            events.append((JOBS, JobAccepted(**common)))
+        if row.due:
+            events.append((JOBS, RoundCompleted(round=row.due - 1, **common)))
+        pending += outbox.put(connection, row.workspace_id, events)
+    return pending
+
+
+def give_up(event: JobAccepted | RoundCompleted, cause: str, *, engine: Engine, relay: Relay) -> None:
+    """Ends a job whose layout or round nobody can make, with the cause among its reasons; what is under way may
+    still be recorded. A job that is not there or has ended stays as it is."""
+    try:
+        with autocommit(engine) as connection:
+            pending = stops.stop(
+                connection, event.workspace_id, event.job_id, "error", detail=f"{stops.REASONS['error']}: {cause}"
+            )
+    except (JobNotFound, JobNotOpen):
+        return
+    relay.offer(pending)

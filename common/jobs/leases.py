@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 
+EXPIRY_SECONDS = 5.0
+"""When to come again for an item whose lease has ended, and is yet to be freed."""
+
 _names: dict[int, str] = {}
 
 
@@ -134,18 +137,21 @@ def _is_own(engine: Engine, parameters: Mapping[str, Any], *, affordable: bool) 
         return True
     if found.state != "running" or found.stop_reason is not None or found.overdue:
         return False
+    if found.item_state == "leased":
+        raise ItemBusy(f"item {item_id} is being worked on", retry_after=max(EXPIRY_SECONDS, found.lease_left))
     if found.item_state == "ready" and not affordable:
         if found.spent_micros + parameters["reserve"] > found.budget_micros:
             raise OverBudget(f"job {job_id} cannot pay for another item")
         raise ItemBusy(f"job {job_id} may afford item {item_id} once others have settled")
-    if found.item_state in ("leased", "ready"):  # ready: given back since it was refused
-        raise ItemBusy(f"item {item_id} is being worked on")
+    if found.item_state == "ready":
+        raise ItemBusy(f"item {item_id} was given back a moment ago")
     return False
 
 
 _REFUSED = text("""
     SELECT j.state, j.stop_reason, j.deadline_at <= now() AS overdue, j.spent_micros, j.budget_micros,
-           i.state AS item_state, i.claim_id
+           i.state AS item_state, i.claim_id,
+           CAST(extract(epoch FROM i.lease_until - now()) AS float8) AS lease_left
     FROM jobs j LEFT JOIN job_items i ON i.id = :item AND i.job_id = j.id AND i.workspace_id = j.workspace_id
     WHERE j.id = :job AND j.workspace_id = :workspace
 """)

@@ -18,7 +18,7 @@ Flow = Literal["parallel", "chain", "rounds"]
 `rounds`: all items of a round run together, after all of the round before."""
 
 JobState = Literal["running", "completed", "partial", "failed", "cancelled"]
-StopReason = Literal["cancelled", "budget", "deadline"]
+StopReason = Literal["cancelled", "budget", "deadline", "error"]
 
 MAX_ATTEMPTS = 5
 """How often an item is tried before it fails with the last reason."""

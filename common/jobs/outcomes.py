@@ -40,7 +40,7 @@ done: it did what it was given money for, and goes on with more."""
 FINISHED_EVENTS = """
     SELECT t.topic, CAST(:finished_event AS jsonb) || jsonb_build_object(
                'state', job.state, 'kind', job.kind, 'total', job.total, 'done', job.done, 'failed', job.failed,
-               'skipped', job.skipped) AS event
+               'skipped', job.skipped, 'traceparent', job.traceparent) AS event
     FROM job, unnest(ARRAY[CAST(:results_topic AS text), CAST(:events_topic AS text)]) AS t(topic)
     WHERE job.state <> 'running'
 """
@@ -78,7 +78,7 @@ WITH locked AS (
         state = {state},
         finished_at = CASE WHEN j.done + j.failed + j.skipped + 1 >= j.total THEN now() END
     FROM item WHERE j.id = item.job_id
-    RETURNING j.id, j.workspace_id, j.version, j.state, j.kind, j.total, j.done, j.failed, j.skipped
+    RETURNING j.id, j.workspace_id, j.version, j.state, j.kind, j.total, j.done, j.failed, j.skipped, j.traceparent
 ), event AS (
     INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
     SELECT job.id, job.version, job.workspace_id, CAST(:event_type AS text),
@@ -156,7 +156,7 @@ def _record(
             "next_event": next_event,
             "jobs_topic": JOBS,
             "round_event": round_event,
-            **finished_parameters(claim.workspace_id, claim.job_id, claim.traceparent),
+            **finished_parameters(claim.workspace_id, claim.job_id),
             **effect_parameters,
         },
     )
@@ -205,12 +205,11 @@ def _finish_with(effect: str) -> str:
     )
 
 
-def finished_parameters(workspace_id: Any, job_id: Any, traceparent: str = "") -> dict[str, Any]:
+def finished_parameters(workspace_id: Any, job_id: Any) -> dict[str, Any]:
     """The parameters of `FINISHED_EVENTS`."""
     event = JobFinished(
         workspace_id=workspace_id,
         job_id=job_id,
-        traceparent=traceparent,
         kind="",
         state="",
         total=0,
@@ -226,8 +225,9 @@ WITH locked AS (
     SELECT id FROM jobs WHERE id = :job AND workspace_id = :workspace FOR UPDATE
 ), item AS (
     UPDATE job_items i
-    SET state = 'ready', lease_until = NULL, lease_owner = NULL, updated_at = now(), reason_code = :code,
-        reason = :reason, attempts = i.attempts - CAST(:uncounted AS int)
+    SET state = 'ready', lease_until = NULL, lease_owner = NULL, reason_code = :code, reason = :reason,
+        updated_at = now() + make_interval(secs => CAST(:due_in AS float8)),
+        attempts = i.attempts - CAST(:uncounted AS int)
     FROM locked WHERE i.id = :item AND i.job_id = locked.id AND i.state = 'leased' AND i.token = :token
     RETURNING i.id, i.workspace_id, i.job_id, i.reserved_micros
 ), calls AS (
@@ -246,13 +246,21 @@ RETURNING id, topic, event
 
 
 def release(
-    engine: Engine, claim: Claim, *, code: str, reason: str, calls: Sequence[Call], counted: bool = True
+    engine: Engine,
+    claim: Claim,
+    *,
+    code: str,
+    reason: str,
+    calls: Sequence[Call],
+    counted: bool = True,
+    due_in: float = 0.0,
 ) -> None:
     """Gives the item back to be tried again, keeping what the attempt cost; in a transaction of its own.
 
-    An attempt that failed through no fault of its own (`counted=False`) does not use up one of the item's.
+    An attempt that failed through no fault of its own (`counted=False`) does not use up one of the item's. One that
+    will be asked for `due_in` seconds from now is not missed by the sweeper before.
     """
-    _free(engine, claim, code=code, reason=reason, calls=calls, counted=counted, event=None)
+    _free(engine, claim, code=code, reason=reason, calls=calls, counted=counted, event=None, due_in=due_in)
 
 
 def hand_over(engine: Engine, claim: Claim, *, code: str, reason: str, calls: Sequence[Call]) -> list[Pending]:
@@ -265,7 +273,15 @@ def hand_over(engine: Engine, claim: Claim, *, code: str, reason: str, calls: Se
 
 
 def _free(
-    engine: Engine, claim: Claim, *, code: str, reason: str, calls: Sequence[Call], counted: bool, event: str | None
+    engine: Engine,
+    claim: Claim,
+    *,
+    code: str,
+    reason: str,
+    calls: Sequence[Call],
+    counted: bool,
+    event: str | None,
+    due_in: float = 0.0,
 ) -> list[Pending]:
     rows = statement.run(
         engine,
@@ -282,6 +298,7 @@ def _free(
             "cost": sum(call.cost_micros for call in calls),
             "topic": KINDS[claim.kind].topic,
             "event": event,
+            "due_in": due_in,
         },
     )
     if event is None or rows:

@@ -55,7 +55,7 @@ WITH again AS (
         failed = 0, skipped = CASE WHEN :resume THEN 0 ELSE j.skipped END,
         expanded = CASE WHEN :resume THEN j.total - :missing ELSE j.expanded END,
         budget_micros = coalesce(:budget, j.budget_micros),
-        deadline_at = now() + make_interval(secs => :deadline)
+        deadline_at = now() + make_interval(secs => :span)
     WHERE j.id = :job AND j.workspace_id = :workspace
     RETURNING j.version
 )
@@ -71,16 +71,19 @@ def reopen(
     *,
     resume: bool,
     budget_micros: int | None = None,
-    deadline_seconds: float = 3600.0,
 ) -> list[Pending]:
-    """Runs the failed items of an ended job again, and with `resume` those that were skipped too.
+    """Runs the failed items of an ended job again, and with `resume` those that were skipped too. It has as long
+    for that as it was given when it was accepted.
 
     Returns the events to publish after the caller's commit. Raises `JobNotFound`, or `NothingToRetry`
     when the job is running or nothing of it is left to do.
     """
     job = connection.execute(
         text("""
-            SELECT j.*, (SELECT count(*) FROM job_items i WHERE i.job_id = j.id) AS laid_out
+            SELECT j.*, (SELECT count(*) FROM job_items i WHERE i.job_id = j.id) AS laid_out,
+                CAST(extract(epoch FROM j.deadline_at - (
+                    SELECT max(e.created_at) FROM job_events e
+                    WHERE e.job_id = j.id AND e.type IN ('accepted', 'reopened'))) AS float8) AS span
             FROM jobs j WHERE j.id = :job AND j.workspace_id = :workspace FOR UPDATE
         """),
         {"job": job_id, "workspace": workspace_id},
@@ -100,8 +103,9 @@ def reopen(
             "resume": resume,
             "missing": job.total - job.laid_out,
             "budget": budget_micros,
-            "deadline": deadline_seconds,
+            "span": job.span,
         },
     )
-    events: list[tuple[str, Event]] = [(JOBS, JobAccepted(workspace_id=workspace_id, job_id=job_id))]
+    accepted = JobAccepted(workspace_id=workspace_id, job_id=job_id, traceparent=job.traceparent)
+    events: list[tuple[str, Event]] = [(JOBS, accepted)]
     return outbox.put(connection, workspace_id, events)

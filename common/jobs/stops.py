@@ -1,4 +1,4 @@
-"""Stops a job before its end: cancelled by someone, out of money, or out of time.
+"""Stops a job before its end: cancelled by someone, out of money, out of time, or unable to go on.
 
 What is under way may still be recorded; nothing new begins. The job ends when the last item under way does.
 """
@@ -12,6 +12,7 @@ from sqlalchemy import text
 from common.events.outbox import Pending
 from common.jobs.errors import JobNotFound, JobNotOpen
 from common.jobs.outcomes import FINISHED_EVENTS, TERMINAL_STATE, finished_parameters
+from common.text import storable
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -24,6 +25,7 @@ REASONS = {
     "cancelled": "the job was cancelled",
     "budget": "the job reached its budget",
     "deadline": "the job reached its deadline",
+    "error": "the job could not go on",
 }
 
 _STOP = text(f"""
@@ -48,10 +50,12 @@ WITH locked AS (
 },
         finished_at = CASE WHEN j.done + j.failed + count.skipped >= j.total THEN now() END
     FROM count WHERE j.id = :job
-    RETURNING j.id, j.workspace_id, j.version, j.state, j.kind, j.total, j.done, j.failed, j.skipped, j.stop_reason
+    RETURNING j.id, j.workspace_id, j.version, j.state, j.kind, j.total, j.done, j.failed, j.skipped, j.traceparent,
+              j.stop_reason
 ), event AS (
     INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
-    SELECT id, version, workspace_id, 'stopped', jsonb_build_object('reason', stop_reason, 'state', state) FROM job
+    SELECT id, version, workspace_id, 'stopped', jsonb_strip_nulls(jsonb_build_object(
+        'reason', stop_reason, 'state', state, 'detail', CAST(:detail AS text))) FROM job
 ), sent AS (
     INSERT INTO outbox (id, workspace_id, topic, event)
     SELECT gen_random_uuid(), :workspace, f.topic, f.event FROM ({FINISHED_EVENTS}) f
@@ -61,16 +65,21 @@ SELECT job.id AS job_id, sent.id, sent.topic, sent.event FROM job LEFT JOIN sent
 """)
 
 
-def stop(connection: Connection, workspace_id: UUID, job_id: UUID, reason: StopReason) -> list[Pending]:
+def stop(
+    connection: Connection, workspace_id: UUID, job_id: UUID, reason: StopReason, *, detail: str | None = None
+) -> list[Pending]:
     """Stops a running job and returns the events to publish. Stopping it again changes nothing but finds
-    what became ready in between. Raises `JobNotFound`, or `JobNotOpen` when the job has ended."""
+    what became ready in between. `detail` says more than the reason does, and is kept with what it skips.
+    Raises `JobNotFound`, or `JobNotOpen` when the job has ended."""
+    detail = storable(detail)
     rows = connection.execute(
         _STOP,
         {
             "workspace": workspace_id,
             "job": job_id,
             "code": reason,
-            "reason": REASONS[reason],
+            "reason": detail or REASONS[reason],
+            "detail": detail,
             **finished_parameters(workspace_id, job_id),
         },
     ).all()

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from common.jobs.errors import JobNotFound
 from common.jobs.models import Counts, JobEventView, JobView, Reason, Spend
+from common.jobs.stops import REASONS
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -23,6 +24,12 @@ def version(connection: Connection, workspace_id: UUID, job_id: UUID) -> int:
 def kind_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> str:
     """What kind of job this is. Raises `JobNotFound`."""
     return str(_column(connection, workspace_id, job_id, "kind"))
+
+
+def project_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> UUID:
+    """The project the job is of. Raises `JobNotFound`."""
+    project_id: UUID = _column(connection, workspace_id, job_id, "project_id")
+    return project_id
 
 
 def get(connection: Connection, workspace_id: UUID, job_id: UUID) -> JobView:
@@ -77,15 +84,34 @@ def _column(connection: Connection, workspace_id: UUID, job_id: UUID, name: str)
 
 
 def _reasons(connection: Connection, workspace_id: UUID, job_id: UUID) -> list[Reason]:
+    """Why items failed or were skipped, most first; those that were never laid out as the rest of what the stop
+    skipped."""
     rows = connection.execute(
         text("""
-            SELECT reason_code AS code, min(reason) AS detail, count(*) AS items FROM job_items
-            WHERE job_id = :job AND workspace_id = :workspace AND state IN ('failed', 'skipped')
-            GROUP BY reason_code ORDER BY count(*) DESC, reason_code
+            WITH found AS (
+                SELECT reason_code AS code, min(reason) AS detail, count(*) AS items FROM job_items
+                WHERE job_id = :job AND workspace_id = :workspace AND state IN ('failed', 'skipped')
+                GROUP BY reason_code
+            ), never_laid_out AS (
+                SELECT stop_reason AS code,
+                    CASE WHEN stop_reason = 'error' THEN (
+                        SELECT payload ->> 'detail' FROM job_events e
+                        WHERE e.job_id = jobs.id AND type = 'stopped' AND payload ->> 'detail' IS NOT NULL
+                        ORDER BY sequence DESC LIMIT 1) END AS detail,
+                    failed + skipped - (SELECT coalesce(sum(items), 0) FROM found) AS items
+                FROM jobs WHERE id = :job AND workspace_id = :workspace AND stop_reason IS NOT NULL
+            )
+            SELECT code, max(detail) AS detail, CAST(sum(items) AS int) AS items
+            FROM (SELECT * FROM found UNION ALL SELECT * FROM never_laid_out WHERE items > 0) reasons
+            GROUP BY code ORDER BY sum(items) DESC, code
         """),
         {"job": job_id, "workspace": workspace_id},
     )
-    return [Reason(code=row.code, detail=row.detail, items=row.items) for row in rows]
+    return [Reason(code=row.code, detail=_detail(row), items=row.items) for row in rows]
+
+
+def _detail(row: Any) -> str:
+    return str(REASONS[row.code] if row.detail is None else row.detail)
 
 
 def _view(row: Any, reasons: list[Reason]) -> JobView:

@@ -25,12 +25,14 @@ log = structlog.get_logger()
 
 STALE_OUTBOX_SECONDS = 5.0
 STALE_READY_SECONDS = 120.0
+STALE_JOB_SECONDS = 120.0
 LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How much was found: outbox rows published, leases freed, items asked for again, jobs stopped."""
+    """How much was found: outbox rows published, leases freed, items, layouts and rounds asked for again, jobs
+    stopped."""
 
     published: int
     freed: int
@@ -47,6 +49,8 @@ def sweep(engine: Engine, relay: Relay) -> Swept:
         stopped, ended = _stop_overdue(connection)
     with engine.begin() as connection:
         asked = fan_out.ask_again(connection, STALE_READY_SECONDS, LIMIT)
+    with engine.begin() as connection:
+        asked += fan_out.go_on(connection, STALE_JOB_SECONDS, LIMIT)
     relay.send([*stale, *ended, *asked])
     swept = Swept(len(stale), freed, len(asked), stopped)
     if any((swept.published, swept.freed, swept.asked, swept.stopped)):

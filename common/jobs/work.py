@@ -15,9 +15,9 @@ from common.database import failures
 from common.database.engine import autocommit
 from common.errors import SightError
 from common.jobs import leases, outcomes, spending, stops
-from common.jobs.errors import ItemBusy, JobNotOpen, OverBudget
+from common.jobs.errors import JobNotOpen, OverBudget
 from common.jobs.models import KINDS, MAX_ATTEMPTS, Claim, Effect
-from common.llm.port import Calls, RateLimited
+from common.llm.port import Calls
 from common.shutdown import ShuttingDown
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _give_back(claim: Claim, calls: Calls, lease_end: float, error: SightError, 
         log.info("item_handed_over", item_id=str(claim.item_id), job_id=str(claim.job_id))
         relay.send(handed)
         return
-    counted = not isinstance(error, RateLimited | ItemBusy | OverBudget)
+    counted = not (error.not_yet or isinstance(error, OverBudget))
     if isinstance(error, OverBudget):
         _release(claim, calls, lease_end, error, engine, counted=counted)
         _stop_for_budget(claim.workspace_id, claim.job_id, engine, relay)
@@ -142,9 +142,10 @@ def _give_back(claim: Claim, calls: Calls, lease_end: float, error: SightError, 
 
 
 def _release(claim: Claim, calls: Calls, lease_end: float, error: SightError, engine: Engine, *, counted: bool) -> None:
+    due_in = error.retry_after or 0.0 if error.not_yet else 0.0
     _persist(
         lambda: outcomes.release(
-            engine, claim, code=error.code, reason=error.detail, calls=calls.made, counted=counted
+            engine, claim, code=error.code, reason=error.detail, calls=calls.made, counted=counted, due_in=due_in
         ),
         until=lease_end,
     )

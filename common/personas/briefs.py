@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 TTL_SECONDS = 7 * 24 * 3600.0
 OUTPUT_TOKENS = 1536
 PATIENCE_SHARE = 0.5
-"""The part of a persona's time that it may spend waiting for a brief somebody else is computing."""
+"""The part of a persona's time that its brief may take, be it computed or waited for while somebody else does. The
+briefs of a new audience would otherwise take every turn of the rate limit before any of its personas gets one."""
 MISSING = "-"
 
 
@@ -68,16 +69,19 @@ def segment_brief(
     """
 
     def compute() -> bytes:
-        return _generate(segment, llm, calls, deadline).model_dump_json().encode()
+        return _generate(segment, llm, calls, time.monotonic() + _patience(deadline)).model_dump_json().encode()
 
-    patience = max(0.0, deadline - time.monotonic()) * PATIENCE_SHARE
-    kept = cache.single_flight(segment.key, compute, ttl=TTL_SECONDS, patience=patience)
+    kept = cache.single_flight(segment.key, compute, ttl=TTL_SECONDS, patience=_patience(deadline))
     try:
         return SegmentBrief.model_validate_json(kept)
     except ValidationError:  # kept by another version of the code
-        brief = _generate(segment, llm, calls, deadline)
-        cache.set(segment.key, brief.model_dump_json().encode(), ttl=TTL_SECONDS)
-        return brief
+        made = compute()
+        cache.set(segment.key, made, ttl=TTL_SECONDS)
+        return SegmentBrief.model_validate_json(made)
+
+
+def _patience(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic()) * PATIENCE_SHARE
 
 
 def _generate(segment: Segment, llm: LanguageModel, calls: CallLog, deadline: float) -> SegmentBrief:

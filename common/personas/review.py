@@ -39,8 +39,8 @@ def begin_review(event: JobFinished, engine: Engine, relay: Relay) -> UUID | Non
     """Accepts the review of a panel that ended, once however often the event comes, and returns its job's id.
 
     Returns None when there is nothing to review: the job made no personas or none are left to make sense of,
-    was cancelled, or has been opened again since. What the review may spend is what the panel left of its
-    budget. Raises `JobNotFound`.
+    was cancelled or its project deleted, or it has been opened again since. What the review may spend is what the
+    panel left of its budget. Raises `JobNotFound`.
     """
     with autocommit(engine) as connection:
         panel = _ended_panel(connection, event)
@@ -76,15 +76,16 @@ def begin_review(event: JobFinished, engine: Engine, relay: Relay) -> UUID | Non
 def _ended_panel(connection: Connection, event: JobFinished) -> Any:
     row = connection.execute(
         text("""
-            SELECT project_id, kind, state, version, done, seed, simulated, budget_micros, spent_micros
-            FROM jobs WHERE id = :job AND workspace_id = :workspace
+            SELECT j.project_id, j.kind, j.state, j.version, j.done, j.seed, j.simulated, j.budget_micros,
+                   j.spent_micros, p.deleted_at
+            FROM jobs j JOIN projects p ON p.id = j.project_id WHERE j.id = :job AND j.workspace_id = :workspace
         """),
         {"job": event.job_id, "workspace": event.workspace_id},
     ).one_or_none()
     if row is None:
         raise JobNotFound(f"there is no job {event.job_id}")
-    reviewable = row.kind == service.KIND and row.state in ("completed", "partial") and row.done > 0
-    return row if reviewable else None
+    ended = row.state in ("completed", "partial") and row.done > 0
+    return row if row.kind == service.KIND and ended and row.deleted_at is None else None
 
 
 def expand(_connection: Connection, layout: Layout) -> list[NewItem]:

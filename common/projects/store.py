@@ -44,6 +44,15 @@ def get(connection: Connection, workspace_id: UUID, project_id: UUID) -> Project
     return _found(row, project_id)
 
 
+def hold(connection: Connection, workspace_id: UUID, project_id: UUID) -> None:
+    """Keeps a project from being deleted until the caller's transaction ends. Raises `ProjectNotFound`."""
+    row = connection.execute(
+        text("SELECT * FROM projects WHERE id = :id AND workspace_id = :workspace AND deleted_at IS NULL FOR SHARE"),
+        {"id": project_id, "workspace": workspace_id},
+    ).one_or_none()
+    _found(row, project_id)
+
+
 def list_projects(connection: Connection, workspace_id: UUID, *, limit: int, before: UUID | None) -> list[ProjectView]:
     """Projects, newest first; `before` is the last id of the page before."""
     rows = connection.execute(

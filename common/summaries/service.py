@@ -85,7 +85,10 @@ def _planned(
     """The summary's job, or why there is none."""
     workspace_id = event.workspace_id
     parent = connection.execute(
-        text("SELECT * FROM jobs WHERE id = :job AND workspace_id = :workspace"),
+        text("""
+            SELECT j.*, p.deleted_at IS NOT NULL AS project_deleted
+            FROM jobs j JOIN projects p ON p.id = j.project_id WHERE j.id = :job AND j.workspace_id = :workspace
+        """),
         {"job": event.job_id, "workspace": workspace_id},
     ).one_or_none()
     if parent is None:
@@ -94,6 +97,8 @@ def _planned(
         return None, "the job runs again"
     if parent.state == "cancelled":
         return None, "the job was cancelled"
+    if parent.project_deleted:
+        return None, "the project was deleted"
     if parent.kind == KIND:
         spec, reason = _anew(connection, workspace_id, parent)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter
@@ -30,7 +31,9 @@ EXPANDERS: dict[str, jobs.Expander] = {
 
 def fan_out(request: Request) -> tuple[str, int]:
     """Handles a push request of the topic sight-jobs."""
-    return services().receiver.receive(request.get_data(), request.headers, READS, _handle)
+    s = services()
+    give_up = partial(jobs.give_up, engine=s.engine, relay=s.relay)
+    return s.receiver.receive(request.get_data(), request.headers, READS, _handle, give_up=give_up)
 
 
 def _handle(event: JobAccepted | RoundCompleted) -> None:

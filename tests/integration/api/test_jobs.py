@@ -124,6 +124,19 @@ def test_a_job_that_spent_its_budget_needs_a_new_one(api: Api, job_id: str) -> N
     assert api.post(f"/jobs/{job_id}:retry", {"resume": True, "budget_usd": 0.6}).status_code == 202
 
 
+def test_a_job_of_a_deleted_project_is_not_retried(api: Api, job_id: str) -> None:
+    """Nothing spends money for a project that is not there, until its deletion is taken back."""
+    project_id = api.read(f"/jobs/{job_id}")["project_id"]
+    assert api.delete(f"/projects/{project_id}").status_code == 204
+    before = api.read(f"/jobs/{job_id}")
+    api.bus.published.clear()
+    refused: Any = api.post(f"/jobs/{job_id}:retry", {"resume": True}).json
+    assert (refused["status"], refused["code"]) == (404, "project_not_found")
+    assert (api.read(f"/jobs/{job_id}"), api.bus.published) == (before, [])
+    assert api.post(f"/projects/{project_id}:undelete").status_code == 200
+    assert api.post(f"/jobs/{job_id}:retry", {"resume": True}).status_code == 202
+
+
 def test_a_bus_that_is_down_does_not_fail_the_request(api: Api, job_id: str) -> None:
     """What was committed stands, and its event waits in the outbox for the sweeper."""
     api.bus.broken = True

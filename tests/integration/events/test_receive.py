@@ -12,15 +12,20 @@ import pytest
 from sqlalchemy import Engine, text
 
 from common.bus.envelope import to_push
-from common.bus.port import BusUnavailable, Delivery
+from common.bus.port import BusUnavailable, Delivery, Message
+from common.bus.topology import BY_NAME, JOBS
 from common.database.prepared import run
 from common.errors import InvalidInput, NotFound, Unauthenticated, Unavailable
+from common.events import receive
 from common.events.dead_letters import DeadLetterView, list_dead_letters
 from common.events.models import EVENT, AnyEvent, JobAccepted
 from common.events.receive import Receiver
 from common.ids import new_id
+from common.jobs.errors import ItemBusy
+from common.llm.port import RateLimited
 from common.settings import LOCAL_WORKSPACE
 from common.shutdown import Shutdown
+from tests.fakes.bus import ListBus
 
 EVENT_JSON = JobAccepted(workspace_id=LOCAL_WORKSPACE, job_id=new_id()).model_dump_json().encode()
 SUBSCRIPTION = "projects/p/subscriptions/sight-jobs-fan-out"
@@ -58,7 +63,7 @@ class Inbox:
 @pytest.fixture
 def inbox(engine: Engine) -> Inbox:
     """A receiver that asks for no proof."""
-    return Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, no_proof))
+    return Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, no_proof, ListBus()))
 
 
 def raising(error: Exception) -> Handle:
@@ -143,6 +148,58 @@ def test_what_may_pass_comes_again(inbox: Inbox, error: Exception) -> None:
     assert inbox.buried() == []
 
 
+def test_what_only_has_to_wait_comes_again_when_its_error_says(inbox: Inbox) -> None:
+    """The delivery is acknowledged, so that none of the bus's attempts is used up; it is another one that comes."""
+    bus = inbox.receiver.bus
+    assert isinstance(bus, ListBus)
+    for error in (RateLimited("slow", retry_after=170.0), RateLimited("slow", retry_after=0.0), ItemBusy("held")):
+        assert inbox.push(handle=raising(error), colour="blue") == 204
+    assert bus.published == [(JOBS, Message(EVENT_JSON, {"colour": "blue"}))] * 3
+    assert bus.delays == [170.0, receive.LEAST_WAIT_SECONDS, receive.WAIT_SECONDS]
+    assert inbox.buried() == []
+
+
+def test_what_cannot_be_published_for_later_is_not_acknowledged(inbox: Inbox) -> None:
+    """With the bus away, or from a subscription nobody knows, the delivery itself comes again."""
+    bus = inbox.receiver.bus
+    assert isinstance(bus, ListBus)
+    handle = raising(RateLimited("slow", retry_after=170.0))
+    assert inbox.post(to_push(Delivery("m1", "strange", EVENT_JSON, {})), handle) == 503
+    bus.broken = True
+    assert inbox.push(handle=handle) == 503
+    assert bus.published == []
+
+
+def test_what_never_can_be_handled_is_told(inbox: Inbox) -> None:
+    """An impossible event at once, an unexpected error with the last delivery, a passing trouble never."""
+    told: list[tuple[AnyEvent, str]] = []
+
+    def push(error: Exception, attempt: int) -> int:
+        body = to_push(Delivery("m1", SUBSCRIPTION, EVENT_JSON, {}, attempt=attempt))
+        handled = inbox.receiver.receive(body, {}, EVENT, raising(error), give_up=lambda *args: told.append(args))
+        return handled[1]
+
+    last = BY_NAME["sight-jobs-fan-out"].max_attempts
+    assert [push(Unavailable("busy"), last), push(RuntimeError("a bug"), last - 1)] == [503, 500]
+    assert told == []
+    assert [push(InvalidInput.of("x", "bad"), 1), push(RuntimeError("a bug"), last)] == [204, 500]
+    event = EVENT.validate_json(EVENT_JSON)
+    assert told == [(event, "x: bad"), (event, "an unexpected error (RuntimeError)")]
+
+
+def test_an_event_is_kept_until_it_was_told(inbox: Inbox, dead_engine: Engine) -> None:
+    """With the database away what is to be told waits, and the message with it."""
+
+    def give_up(_event: AnyEvent, _cause: str) -> None:
+        with dead_engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    body = to_push(Delivery("m1", SUBSCRIPTION, EVENT_JSON, {}, attempt=100))
+    for error in (NotFound("nothing"), RuntimeError("a bug")):
+        assert inbox.receiver.receive(body, {}, EVENT, raising(error), give_up=give_up)[1] == 503
+    assert inbox.buried() == []
+
+
 def test_a_lost_database_has_the_event_come_again(inbox: Inbox, dead_engine: Engine) -> None:
     """Whatever the handler was about to do, it is tried again when the database is back."""
 
@@ -188,7 +245,7 @@ def test_a_statement_that_is_wrong_is_an_unexpected_error(inbox: Inbox) -> None:
 @pytest.mark.parametrize("body", [b"{}", to_push(Delivery("m1", SUBSCRIPTION, b"nonsense", {}))])
 def test_a_dead_letter_that_cannot_be_kept_comes_again(dead_engine: Engine, body: bytes) -> None:
     """A message is acknowledged only once it is safe."""
-    assert Inbox(dead_engine, Receiver(dead_engine, LOCAL_WORKSPACE, no_proof)).post(body) == 503
+    assert Inbox(dead_engine, Receiver(dead_engine, LOCAL_WORKSPACE, no_proof, ListBus())).post(body) == 503
 
 
 def test_an_unexpected_error_is_not_hidden(inbox: Inbox) -> None:
@@ -206,7 +263,7 @@ def test_a_sender_that_is_not_proved_reaches_nothing(engine: Engine, error: Exce
         seen.append(authorization)
         raise error
 
-    guarded = Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, prove))
+    guarded = Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, prove, ListBus()))
     body = to_push(Delivery("m1", SUBSCRIPTION, EVENT_JSON, {}))
     assert guarded.post(body) == status
     assert guarded.receiver.bury(body, {"Authorization": "Bearer x"})[1] == status
@@ -218,7 +275,7 @@ def test_a_sender_that_is_not_proved_reaches_nothing(engine: Engine, error: Exce
 def test_a_process_that_is_to_end_takes_no_delivery(engine: Engine) -> None:
     """It comes again, elsewhere, and leaves no trace here."""
     shutdown = Shutdown()
-    ending = Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, no_proof, shutdown))
+    ending = Inbox(engine, Receiver(engine, LOCAL_WORKSPACE, no_proof, ListBus(), shutdown))
     assert ending.push() == 204
     shutdown.begin()
     assert ending.push() == 503

@@ -148,6 +148,29 @@ def jobs(engine: Engine) -> Jobs:
     return Jobs(engine, bus, Relay(engine, bus), project_id)
 
 
+def lay_out_some(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, items: int) -> JobAccepted:
+    """Lays out the first items, and loses the process before it does the rest; returns the event for it to come again.
+
+    A batch holds a multiple of the number of rounds.
+    """
+
+    class Killed(Exception):
+        """Stands for the end of the process."""
+
+    def expander(connection: Connection, layout: fan_out.Layout) -> Sequence[NewItem]:
+        if layout.start >= items:
+            raise Killed
+        return lay_out(connection, layout)
+
+    monkeypatch.setattr(fan_out, "BATCH", max(items, 1))
+    [data] = jobs.bus.take(JOBS)
+    event = EVENT.validate_json(data)
+    assert isinstance(event, JobAccepted)
+    with pytest.raises(Killed):
+        fan_out.expand(event, engine=jobs.engine, relay=jobs.relay, expanders={"focus_group": expander})
+    return event
+
+
 LoseReply = Callable[[str], None]
 """Has the server die after it has carried out the next statement that contains this, before its reply arrives."""
 

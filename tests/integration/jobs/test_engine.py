@@ -248,6 +248,7 @@ def test_a_job_cancelled_before_it_is_laid_out_ends_at_once(jobs: Jobs) -> None:
     assert jobs.asked() == []
     job = jobs.get(job_id)
     assert (job.state, job.items.skipped) == ("cancelled", 6)
+    assert [(r.code, r.items) for r in job.reasons] == [("cancelled", 6)]
 
 
 def test_the_sweeper_ends_a_job_that_is_past_its_deadline(jobs: Jobs) -> None:

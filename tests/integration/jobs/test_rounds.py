@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection
 
-from common.bus.topology import JOBS
 from common.database.engine import autocommit
 from common.errors import InvalidInput
-from common.events.models import EVENT, JobAccepted, RoundCompleted
+from common.events.models import RoundCompleted
 from common.ids import new_id
 from common.jobs import fan_out, reopen, stops
 from common.jobs.errors import JobNotFound
-from common.jobs.models import Claim, Effect, NewItem
+from common.jobs.models import Claim, Effect
 from common.jobs.sweep import sweep
 from common.llm.port import Calls
 from common.settings import LOCAL_WORKSPACE
-from tests.integration.jobs.conftest import NOTHING, Jobs, lay_out
+from tests.integration.jobs.conftest import NOTHING, Jobs, lay_out, lay_out_some
 
 SIZES = [4, 2, 1]
 ORDER = [[0, 1, 2, 3], [4, 5], [6]]
@@ -57,29 +55,6 @@ def open_items(jobs: Jobs, job_id: UUID) -> list[int]:
     """How many items of each round are open."""
     rows = jobs.sql("SELECT open FROM job_rounds WHERE job_id = :id ORDER BY round", id=job_id)
     return [row.open for row in rows]
-
-
-def lay_out_some(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, items: int) -> JobAccepted:
-    """Lays out the first items, and loses the process before it does the rest; returns the event for it to come again.
-
-    A batch holds a multiple of the number of rounds.
-    """
-
-    class Killed(Exception):
-        """Stands for the end of the process."""
-
-    def expander(connection: Connection, layout: fan_out.Layout) -> Sequence[NewItem]:
-        if layout.start > 0:
-            raise Killed
-        return lay_out(connection, layout)
-
-    monkeypatch.setattr(fan_out, "BATCH", items)
-    [data] = jobs.bus.take(JOBS)
-    event = EVENT.validate_json(data)
-    assert isinstance(event, JobAccepted)
-    with pytest.raises(Killed):
-        fan_out.expand(event, engine=jobs.engine, relay=jobs.relay, expanders={"focus_group": expander})
-    return event
 
 
 def test_a_job_with_rounds_of_its_own_sizes_runs_them_in_order(jobs: Jobs) -> None:

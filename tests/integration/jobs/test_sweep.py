@@ -1,17 +1,25 @@
-"""Sweeping while the bus is down."""
+"""What the sweeper sets going again, and what it leaves alone."""
 
 from __future__ import annotations
 
 import pytest
 
 from common.bus.port import BusUnavailable
-from common.bus.topology import RESULTS
+from common.bus.topology import JOBS, RESULTS
+from common.database.engine import autocommit
 from common.events.models import EVENT
 from common.ids import item_id
-from common.jobs import leases
+from common.jobs import leases, stops
 from common.jobs.sweep import sweep
 from common.settings import LOCAL_WORKSPACE
-from tests.integration.jobs.conftest import Jobs
+from tests.integration.jobs.conftest import Jobs, lay_out_some
+
+TRACE = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
+
+
+def wait_long(jobs: Jobs) -> None:
+    """Has nothing been heard of any job for ten minutes."""
+    jobs.sql("UPDATE job_events SET created_at = created_at - interval '10 minutes'")
 
 
 def test_leases_and_deadlines_do_not_wait_for_the_bus(jobs: Jobs) -> None:
@@ -31,3 +39,74 @@ def test_leases_and_deadlines_do_not_wait_for_the_bus(jobs: Jobs) -> None:
     jobs.sql("UPDATE outbox SET created_at = now() - interval '1 minute'")
     sweep(jobs.engine, jobs.relay)
     assert [EVENT.validate_json(data).job_id for data in jobs.bus.take(RESULTS)] == [late]
+
+
+@pytest.mark.parametrize("laid_out", [0, 3])
+@pytest.mark.parametrize("flow", ["chain", "rounds"])
+def test_a_layout_whose_event_was_lost_is_asked_for_again(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, flow: str, laid_out: int
+) -> None:
+    """Once nothing was heard of the job for a while, and once in that time; it then runs to its end."""
+    job_id = jobs.accept(flow=flow, traceparent=TRACE)
+    if laid_out:
+        lay_out_some(jobs, monkeypatch, laid_out)
+    else:
+        jobs.bus.take(JOBS)
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    wait_long(jobs)
+    assert sweep(jobs.engine, jobs.relay).asked == 1
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    assert jobs.events(job_id)[-1][1] == "asked_again"
+    assert [message.attributes["traceparent"] for topic, message in jobs.bus.published if topic == JOBS] == [TRACE]
+    assert sorted(jobs.run()) == list(range(6))
+    assert jobs.get(job_id).state == "completed"
+
+
+def test_a_layout_whose_event_waits_for_the_bus_is_not_asked_for_again(jobs: Jobs) -> None:
+    """The outbox has it: it will be published from there."""
+    jobs.bus.broken = True
+    with pytest.raises(BusUnavailable):
+        jobs.accept()
+    jobs.bus.broken = False
+    wait_long(jobs)
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    jobs.sql("UPDATE outbox SET created_at = now() - interval '1 minute'")
+    assert sweep(jobs.engine, jobs.relay).published == 1
+    assert len(jobs.bus.take(JOBS)) == 1
+
+
+def test_a_round_whose_beginning_was_lost_is_asked_for_again(jobs: Jobs) -> None:
+    """All answers of a round are there, and nobody heard of it: the next one begins after all."""
+    job_id = jobs.accept(flow="rounds")
+    jobs.fan_out()
+    for event in jobs.asked():
+        jobs.work(event)
+    assert len(jobs.bus.take(JOBS)) == 1
+    wait_long(jobs)
+    assert sweep(jobs.engine, jobs.relay).asked == 1
+    assert sorted(jobs.run()) == [1, 2, 4, 5]
+    assert jobs.get(job_id).state == "completed"
+
+
+def test_a_round_that_waits_for_the_one_before_is_left_alone(jobs: Jobs) -> None:
+    """However long an answer takes, nothing of the next round is asked for."""
+    job_id = jobs.accept(flow="rounds")
+    jobs.fan_out()
+    slow, _ = jobs.asked()
+    claimed = leases.claim(jobs.engine, LOCAL_WORKSPACE, job_id, slow.item_id, kind="focus_group", reserve_micros=0)
+    assert claimed is not None
+    wait_long(jobs)
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    assert jobs.bus.published == []
+
+
+def test_a_job_that_was_stopped_is_not_asked_for_again(jobs: Jobs) -> None:
+    """What is under way is recorded, and the rest stays skipped."""
+    job_id = jobs.accept()
+    jobs.fan_out()
+    [first, _] = jobs.asked()
+    leases.claim(jobs.engine, LOCAL_WORKSPACE, job_id, first.item_id, kind="focus_group", reserve_micros=0)
+    with autocommit(jobs.engine) as connection:
+        stops.stop(connection, LOCAL_WORKSPACE, job_id, "cancelled")
+    wait_long(jobs)
+    assert sweep(jobs.engine, jobs.relay).asked == 0

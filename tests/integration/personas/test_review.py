@@ -52,6 +52,15 @@ def test_the_event_may_come_again(panels: Panels) -> None:
     assert len(panels.sql("SELECT 1 FROM jobs WHERE kind = 'panel_review'")) == 1
 
 
+def test_a_panel_of_a_deleted_project_is_not_reviewed(panels: Panels) -> None:
+    """Its end may be told after its project was deleted: nothing is begun then."""
+    panels.run(size=3)
+    [event] = panels.finished()
+    panels.sql("UPDATE projects SET deleted_at = now()")
+    assert panels.review(event) is None
+    assert not panels.sql("SELECT 1 FROM jobs WHERE kind = 'panel_review'")
+
+
 def test_a_panel_without_a_persona_is_not_reviewed(panels: Panels) -> None:
     """A budget that could pay for none leaves nothing to review."""
     job_id = panels.request(size=4, budget_usd=0.000_002)

@@ -267,6 +267,15 @@ def test_some_groups_get_no_summary(summaries: Summaries, state: str, answered: 
     assert (view.state, view.reason, view.report) == ("none", reason, None)
 
 
+def test_a_group_of_a_deleted_project_gets_no_summary(summaries: Summaries) -> None:
+    """Its end may be told after its project was deleted: nothing is begun then."""
+    _, ended = summaries.finished_group(2, 2)
+    summaries.sql("UPDATE projects SET deleted_at = now()")
+    begun = summaries.begin(ended)
+    assert (begun.job_id, begun.reason) == (None, "the project was deleted")
+    assert not summaries.sql("SELECT 1 FROM jobs WHERE kind = 'summary'")
+
+
 def test_a_partial_group_is_summarised_from_what_was_answered(summaries: Summaries, simulated: SimulatedModel) -> None:
     """The report says how many answers were asked for and given."""
     group_id, ended = summaries.finished_group(6, 2, state="partial", answered=4)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from common.cache.memory import MemoryCache
-from common.llm.port import Calls
+from common.llm.port import CallLog, Calls, Reply, Request
 from common.personas.briefs import segment_brief, segment_of
 from common.personas.labels import read_seat
 from tests.fakes.llm import ScriptedModel
@@ -63,6 +63,26 @@ def test_many_threads_compute_a_brief_once() -> None:
         briefs = list(pool.map(ask, range(20)))
     assert briefs == [BRIEF] * 20
     assert len(model.asked) == 1
+
+
+def test_a_brief_leaves_the_persona_half_of_its_time() -> None:
+    """Whether it is new or replaces one that cannot be read, it is to be there before the persona's time is over."""
+    given: list[float] = []
+
+    class Timing(ScriptedModel):
+        """Notes how long a call may take."""
+
+        def generate(self, request: Request, *, calls: CallLog, deadline: float) -> Reply:
+            given.append(deadline - time.monotonic())
+            return super().generate(request, calls=calls, deadline=deadline)
+
+    model, cache = Timing({"brief": lambda _: BRIEF.model_dump()}), MemoryCache()
+    segment = segment_of(read_seat(SEAT), language="en", country=None, simulated=False)
+    for kept in (None, b"{}"):
+        if kept is not None:
+            cache.set(segment.key, kept, ttl=60)
+        segment_brief(segment, llm=model, cache=cache, calls=Calls(), deadline=time.monotonic() + 1000)
+    assert [450 < seconds <= 500 for seconds in given] == [True, True]
 
 
 def test_a_brief_of_another_version_is_computed_anew() -> None:
