@@ -148,6 +148,6 @@ def test_the_demo_tells_its_story_and_leaves_nothing_running(run_file: Path, tmp
         eventually(lambda: (now := state.read(data)) is not None and now.ready, within=120)
         demo.send_signal(signal.SIGINT)
         out, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 130
+    assert demo.returncode == 130, out
     assert "Interrupted" in out
     assert state.read(data) is None
