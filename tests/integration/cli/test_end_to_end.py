@@ -144,7 +144,9 @@ def test_the_demo_tells_its_story_and_leaves_nothing_running(run_file: Path, tmp
     assert "\x1b" not in told.stdout
     assert state.read(data) is None
 
-    with subprocess.Popen(program, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as demo:
+    with subprocess.Popen(
+        program, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
         eventually(lambda: (now := state.read(data)) is not None and now.ready, within=120)
         demo.send_signal(signal.SIGINT)
         out, _ = demo.communicate(timeout=60)
