@@ -59,7 +59,10 @@ class Theatre:
 
     def ended(self, service: str) -> Any:
         """The release once it has ended, and all that was to be told of it is told."""
-        eventually(lambda: self.settled(service) and self.row(service).finished_at, within=WITHIN_SECONDS)
+        # In this order: a step taken between the two looks would have ended it with its change of traffic still asked.
+        eventually(
+            lambda: (row := self.row(service)) and row.finished_at and self.settled(service), within=WITHIN_SECONDS
+        )
         return self.row(service)
 
     def settled(self, service: str) -> bool:
