@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from cli.views.tables import shown_of
 
 if TYPE_CHECKING:
     from cli.client import Client
+    from cli.screen import Screen
 
 app = typer.Typer(no_args_is_help=True, help="Releases and rollbacks, for the engineer on call.")
 
@@ -143,7 +145,7 @@ def rollback(
     sight ops rollback api --to api-00041-abc
     """
     asked = _asked(service, region, by) | {"to": to, "reason": reason, "force": force}
-    _show_move(ctx, "/rollback", asked, as_json=as_json)
+    _do(ctx, "/rollback", asked, show_move, as_json=as_json, patient=False)
 
 
 @app.command("promote")
@@ -162,7 +164,7 @@ def promote(
     Example: sight ops promote api api-00042-def --reason "the alert was wrong"
     """
     asked = _asked(service, region, by) | {"revision": revision, "reason": reason, "force": force}
-    _show_move(ctx, "/promote", asked, as_json=as_json)
+    _do(ctx, "/promote", asked, show_move, as_json=as_json, patient=False)
 
 
 @app.command("release")
@@ -187,14 +189,13 @@ def release(
     """
     if bool(revision) == bool(tag):
         raise WrongUsage("say which revision: name it, or give --tag")
-    screen = open_screen()
     asked = _asked(service, region, by) | ({"revision": revision} if revision else {"tag": tag})
-    begun = _client(ctx).post("/release", asked)
-    if as_json:
-        screen.json(begun)
-    else:
+
+    def show(screen: Screen, begun: dict[str, Any]) -> None:
         show_releases(screen, [begun])
         screen.note(f"See how it goes with: sight ops timeline {service}")
+
+    _do(ctx, "/release", asked, show, as_json=as_json)
 
 
 @app.command("abort")
@@ -210,12 +211,8 @@ def abort(
 
     Example: sight ops abort api --reason "wrong branch"
     """
-    screen = open_screen()
-    ended = _client(ctx).post("/abort", _asked(service, region, by) | {"reason": reason}, patient=False)
-    if as_json:
-        screen.json(ended)
-    else:
-        show_releases(screen, [ended])
+    asked = _asked(service, region, by) | {"reason": reason}
+    _do(ctx, "/abort", asked, lambda screen, ended: show_releases(screen, [ended]), as_json=as_json, patient=False)
 
 
 @app.command("pause")
@@ -231,7 +228,7 @@ def pause(
 
     Example: sight ops pause api --reason "we are looking into it"
     """
-    _set_paused(ctx, "/pause", _asked(service, region, by) | {"reason": reason}, as_json=as_json)
+    _do(ctx, "/pause", _asked(service, region, by) | {"reason": reason}, _show_paused, as_json=as_json)
 
 
 @app.command("resume")
@@ -247,7 +244,7 @@ def resume(
 
     Example: sight ops resume api --reason "found and fixed"
     """
-    _set_paused(ctx, "/resume", _asked(service, region, by) | {"reason": reason}, as_json=as_json)
+    _do(ctx, "/resume", _asked(service, region, by) | {"reason": reason}, _show_paused, as_json=as_json)
 
 
 @app.command("replay")
@@ -302,19 +299,23 @@ def _name_here() -> str:
         raise WrongUsage("say who you are with --by NAME or SIGHT_OPS_BY") from None
 
 
-def _show_move(ctx: typer.Context, path: str, asked: dict[str, Any], *, as_json: bool) -> None:
+def _do(
+    ctx: typer.Context,
+    path: str,
+    asked: dict[str, Any],
+    show: Callable[[Screen, dict[str, Any]], None],
+    *,
+    as_json: bool,
+    patient: bool = True,
+) -> None:
+    """Has something done, and shows what came of it."""
     screen = open_screen()
-    moved = _client(ctx).post(path, asked, patient=False)
-    if as_json:
-        screen.json(moved)
-    else:
-        show_move(screen, moved)
-
-
-def _set_paused(ctx: typer.Context, path: str, asked: dict[str, Any], *, as_json: bool) -> None:
-    screen = open_screen()
-    found = _client(ctx).post(path, asked)
+    found = _client(ctx).post(path, asked, patient=patient)
     if as_json:
         screen.json(found)
     else:
-        screen.note(f"Automation {'is paused' if found['paused'] else 'acts again'} for {found['service']}.")
+        show(screen, found)
+
+
+def _show_paused(screen: Screen, found: dict[str, Any]) -> None:
+    screen.note(f"Automation {'is paused' if found['paused'] else 'acts again'} for {found['service']}.")

@@ -173,19 +173,24 @@ def test_the_cache_can_be_turned_off(gemini: Gemini, prompts: Prompts, client: R
     assert fake_gemini.counters()["calls"] == 2
 
 
-def test_a_call_has_a_limit_of_its_own(gemini: Gemini, prompts: Prompts, fake_gemini: FakeGemini) -> None:
-    """One call that hangs does not use up the time for the next attempt."""
-    fake_gemini.control(mode="hang", times=1)
-    model = stack.build(
+def impatient(gemini: Gemini, prompts: Prompts, *, call_seconds: float) -> LanguageModel:
+    """A stack of this process alone that waits so long for a call."""
+    return stack.build(
         gemini,
         models=MODELS,
         prompts=prompts,
         limiter=stack.limiter(FAST),
         cache=MemoryCache(),
         cache_seconds=60,
-        call_seconds=0.3,
+        call_seconds=call_seconds,
         shutdown=Sleepless(),
     )
+
+
+def test_a_call_has_a_limit_of_its_own(gemini: Gemini, prompts: Prompts, fake_gemini: FakeGemini) -> None:
+    """One call that hangs does not use up the time for the next attempt."""
+    fake_gemini.control(mode="hang", times=1)
+    model = impatient(gemini, prompts, call_seconds=0.3)
     calls = Calls()
 
     assert model.generate(asked(), calls=calls, deadline=soon()).data
@@ -196,16 +201,7 @@ def test_a_call_has_a_limit_of_its_own(gemini: Gemini, prompts: Prompts, fake_ge
 def test_an_answer_that_comes_too_late_is_charged(gemini: Gemini, prompts: Prompts, fake_gemini: FakeGemini) -> None:
     """The provider makes every one of them and wants its money: what is recorded is no less than what they cost."""
     fake_gemini.control(latency=1.0)
-    model = stack.build(
-        gemini,
-        models=MODELS,
-        prompts=prompts,
-        limiter=stack.limiter(FAST),
-        cache=MemoryCache(),
-        cache_seconds=60,
-        call_seconds=0.2,
-        shutdown=Sleepless(),
-    )
+    model = impatient(gemini, prompts, call_seconds=0.2)
     calls = Calls()
     with pytest.raises(Unanswered):
         model.generate(asked(), calls=calls, deadline=soon())
