@@ -51,11 +51,6 @@ def failure_of(document: Mapping[str, Any]) -> str:
     return str(terminal.get("message") or terminal.get("reason") or "Cloud Run does not say why")
 
 
-def is_ready(name: str, revisions: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether there is such a revision among these `Revision`s, and ready."""
-    return any(revision.name == name and revision.ready for revision in map(_revision, revisions))
-
-
 def target_document(target: Target) -> dict[str, Any]:
     """A `TrafficTarget` to send."""
     document: dict[str, Any] = {"type": LATEST if target.revision is None else NAMED, "percent": target.percent}
@@ -73,7 +68,12 @@ def same_shares(some: Iterable[Target], others: Iterable[Target], latest: str | 
 
 def same_traffic(some: Sequence[Target], others: Sequence[Target], latest: str | None) -> bool:
     """Whether both send the same shares to the same revisions and tag the same ones, however they are listed."""
-    return same_shares(some, others, latest) and _tags(some, latest) == _tags(others, latest)
+    return same_shares(some, others, latest) and tags(some, latest) == tags(others, latest)
+
+
+def tags(targets: Sequence[Target], latest: str | None) -> dict[str, str | None]:
+    """The revision of each tag."""
+    return {target.tag: target.revision or latest for target in targets if target.tag}
 
 
 def short(name: str | None) -> str | None:
@@ -88,10 +88,6 @@ def _shares(targets: Iterable[Target], latest: str | None) -> dict[str | None, i
             name = target.revision or latest
             shares[name] = shares.get(name, 0) + target.percent
     return shares
-
-
-def _tags(targets: Sequence[Target], latest: str | None) -> dict[str, str | None]:
-    return {target.tag: target.revision or latest for target in targets if target.tag}
 
 
 def _revision(document: Mapping[str, Any]) -> Revision:

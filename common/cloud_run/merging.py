@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from common.cloud_run.documents import same_shares
+from common.cloud_run.documents import same_shares, tags
 from common.cloud_run.port import Target
 
 
@@ -25,7 +25,7 @@ def merged(
 
     A tag of theirs on a revision that is not ready is not taken over: it would hold up all of the change.
     """
-    before, now, after = _tags(seen), _tags(found), _tags(wanted)
+    before, now, after = (tags(each, None) for each in (seen, found, wanted))
     changed = {tag for tag in before.keys() | now.keys() if before.get(tag, "") != now.get(tag, "")}
     theirs = {tag for tag in changed if after.get(tag, "") == before.get(tag, "")}
     kept = [replace(target, tag=None) if target.tag in theirs else target for target in wanted]
@@ -34,8 +34,3 @@ def merged(
         *(target for target in kept if target.percent or target.tag),
         *(target for target in new if target.revision is None or is_ready(target.revision)),
     ]
-
-
-def _tags(targets: Sequence[Target]) -> dict[str, str | None]:
-    """The revision of each tag, None for the latest."""
-    return {target.tag: target.revision for target in targets if target.tag}

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from common.cloud_run.documents import failure_of, is_ready, same_shares, same_traffic, service_of, target_document
+from common.cloud_run.documents import failure_of, same_shares, same_traffic, service_of, target_document
 from common.cloud_run.merging import merged, moved_by_others
 from common.cloud_run.port import CloudRunUnavailable, Service, Target, TrafficNotMoved
 from common.google_api import ApiError, GoogleApi, pause
@@ -45,11 +45,11 @@ class Move:
         while True:
             try:
                 if attempt or seen is not None:
-                    found = self._look()
-                    if _on_its_way(found, wanted):
+                    document = self._read()
+                    if _on_its_way(service_of(document, (), self.region), wanted):
                         return self._arrived(wanted)
                     if seen is not None:
-                        wanted = self._with_what_others_did(traffic, seen, found)
+                        wanted = self._with_what_others_did(traffic, seen, document)
                 body = {"name": self.path.removeprefix("v2/"), "traffic": [target_document(each) for each in wanted]}
                 operation = self.api.call(
                     "PATCH", self.path, query={"updateMask": "traffic"}, body=body, deadline=self.deadline
@@ -63,11 +63,14 @@ class Move:
                     raise
                 time.sleep(wait)
 
-    def _with_what_others_did(self, traffic: Sequence[Target], seen: Sequence[Target], found: Service) -> list[Target]:
+    def _with_what_others_did(
+        self, traffic: Sequence[Target], seen: Sequence[Target], document: dict[str, Any]
+    ) -> list[Target]:
+        found = service_of(document, (), self.region)
         if moved_by_others(traffic, seen, found.traffic, found.latest_ready):
             who = found.last_modifier or "somebody"
             raise TrafficNotMoved(f"{who} moved the traffic of {found.name} meanwhile: it is left where it is")
-        return merged(traffic, seen, found.traffic, lambda name: is_ready(name, self.revisions()))
+        return merged(traffic, seen, found.traffic, lambda name: self._with_revisions(document).is_ready(name))
 
     def _followed(self, operation: dict[str, Any]) -> str:
         """Waits for the end of an operation and returns how it failed, or nothing. One that can no longer be asked
@@ -90,11 +93,11 @@ class Move:
         look = FIRST_LOOK_SECONDS
         patience = time.monotonic() + (0.0 if failure else SETTLE_SECONDS)
         while True:
-            document = self.api.get(self.path, deadline=self.deadline)
+            document = self._read()
             found = service_of(document, (), self.region)
             rests = not found.reconciling
             if rests and same_traffic(found.statuses, wanted, found.latest_ready):
-                return service_of(document, self.revisions(), self.region)
+                return self._with_revisions(document)
             out_of_time = time.monotonic() + look > self.deadline
             if out_of_time and not rests:
                 raise CloudRunUnavailable(f"the traffic of {found.name} is still on its way")
@@ -104,12 +107,15 @@ class Move:
                 # Cloud Run takes tags away where there are too many of them; that is no reason to say users are not
                 # where they were sent.
                 log.warning("tags_differ", service=found.name)
-                return service_of(document, self.revisions(), self.region)
+                return self._with_revisions(document)
             time.sleep(look)
             look = min(look * 2, LONGEST_LOOK_SECONDS)
 
-    def _look(self) -> Service:
-        return service_of(self.api.get(self.path, deadline=self.deadline), (), self.region)
+    def _read(self) -> dict[str, Any]:
+        return self.api.get(self.path, deadline=self.deadline)
+
+    def _with_revisions(self, document: dict[str, Any]) -> Service:
+        return service_of(document, self.revisions(), self.region)
 
 
 def _on_its_way(found: Service, wanted: Sequence[Target]) -> bool:

@@ -112,6 +112,11 @@ class Service:
         """The revisions by name."""
         return {revision.name: revision for revision in self.revisions}
 
+    def is_ready(self, revision: str) -> bool:
+        """Whether there is such a revision, and ready."""
+        found = self.by_name.get(revision)
+        return found is not None and found.ready
+
     def tagged(self, tag: str) -> Target | None:
         """The revision that has a tag, with the address it is reached at."""
         return next((status for status in (*self.statuses, *self.traffic) if status.tag == tag), None)

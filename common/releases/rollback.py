@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from common.cloud_run.documents import same_traffic
+from common.cloud_run.documents import same_shares, same_traffic
 from common.cloud_run.port import CloudRunUnavailable, NoCloudRun, ServiceNotFound, TrafficNotMoved
 from common.errors import SightError, Unavailable
 from common.releases import alerts, traffic
@@ -213,12 +213,12 @@ class Rollback:
             return decision
         if not found.reconciling and same_traffic(found.statuses, begun.change.after, found.latest_ready):
             page.write(begun.verified())
-        elif traffic.same_shares(found.traffic, begun.change.after, found.latest_ready):
+        elif same_shares(found.traffic, begun.change.after, found.latest_ready):
             self._make(page, begun, begun.change.after)
         elif begun.state == "closed":
             why = "the incident closed" if begun.actor == ROLLBACK else "the process that was to do it ended"
             page.write(begun.failed(f"{why} before the traffic was moved"))
-        elif traffic.same_shares(found.traffic, begun.change.before, found.latest_ready):
+        elif same_shares(found.traffic, begun.change.before, found.latest_ready):
             wanted = traffic.back_to(found, begun.target, begun.source) if begun.source else begun.change.after
             self._make(page, begun, wanted)
         else:

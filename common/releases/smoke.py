@@ -120,16 +120,14 @@ class HttpSmokeTest:
             try:
                 response = http.request(method, url, body=data, headers=headers)
             except HTTPError as error:
-                problem, passing = f"{shown} was not answered: {type(error).__name__}", True
-                locked_out = False
+                problem, status = f"{shown} was not answered: {type(error).__name__}", None
             else:
                 if response.status < 300:
                     return _object(response.data)
-                problem, passing = f"{shown} answered {response.status}", response.status in FOR_NOW
-                locked_out = response.status in LOCKED_OUT
-            again = passing and (method != "POST" or bool(key))
+                problem, status = f"{shown} answered {response.status}", response.status
+            again = (status is None or status in FOR_NOW) and (method != "POST" or bool(key))
             if not again or time.monotonic() + self.pause > deadline:
-                raise _Failed(problem, judges=not locked_out)
+                raise _Failed(problem, judges=status not in LOCKED_OUT)
             time.sleep(self.pause)
 
 

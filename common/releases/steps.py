@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from common.cloud_run.documents import same_shares
 from common.cloud_run.port import Target
 from common.releases import traffic
 from common.releases.judge import TROUBLE
@@ -45,7 +46,7 @@ def next_step(
 
     `look` is None where automation is paused or was when it could have looked; `mover` is who else moved traffic.
     """
-    if not traffic.same_shares(service.traffic, shares(release), service.latest_ready):
+    if not same_shares(service.traffic, shares(release), service.latest_ready):
         return Step("replaced", release.percent, "replaced", f"{mover} moved the traffic: it is left as it is now")
     if paused or not policy.automatic:
         return _rest(release, policy, "automation is paused", holds=release.holds, checks=release.failed_checks)

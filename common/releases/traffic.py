@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from common.cloud_run.documents import same_shares as same_shares
 from common.cloud_run.port import Target
 from common.releases.models import FAILED_TAG_PREFIX, PREVIOUS_TAG, STABLE_TAG, History
 
@@ -98,12 +97,7 @@ def _tagged(service: Service, ours: dict[str, str], dropped: set[str]) -> list[T
         *(target for target in kept if target not in forgotten),
         *(Target(revision, 0, tag) for tag, revision in ours.items()),
     ]
-    return [target for target in tagged if target.revision is None or _is_ready(service, target.revision)]
-
-
-def _is_ready(service: Service, name: str) -> bool:
-    revision = service.by_name.get(name)
-    return revision is not None and revision.ready
+    return [target for target in tagged if target.revision is None or service.is_ready(target.revision)]
 
 
 def _tags_on(service: Service, revision: str) -> set[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,11 +19,12 @@ from uuid import UUID
 import structlog
 
 from common.bus.topology import RELEASES
+from common.cloud_run.documents import same_shares
 from common.cloud_run.port import ServiceNotFound
 from common.errors import SightError
 from common.notify import send
 from common.notify.service import tell
-from common.releases import store, traffic, walk_store
+from common.releases import store, walk_store
 from common.releases.departure import Refused, departure
 from common.releases.look import Look, look_at
 from common.releases.models import ROLLOUT
@@ -106,7 +107,7 @@ class Walk:
                     walk_store.supersede(connection, found.replaces, reason)
                     told += self._moves.line(connection, found.replaces, "replaced", reason)
                 store.mark_promoted(connection, event.service, event.region, found.stable, "had the traffic before")
-                if not traffic.same_shares(service.traffic, shares(begun), service.latest_ready):
+                if not same_shares(service.traffic, shares(begun), service.latest_ready):
                     asked = walk_store.ask(connection, begun, service.named, wanted(begun, service), ROLLOUT)
                 said = f"{found.revision} is to take over from {found.stable}" + (f", says {by}" if by else "")
                 told += self._moves.line(connection, begun, "deployed", said)
@@ -130,8 +131,7 @@ class Walk:
                 ours = walk_store.left_by(connection, release, found)
                 asked = walk_store.asked(connection, release.id)
                 if asked is not None:
-                    ended = replace(asked.change, state="failed", detail=f"{by} ended the release before it was done")
-                    walk_store.close(connection, release, replace(asked, change=ended))
+                    walk_store.close(connection, release, asked, "failed", f"{by} ended the release before it was done")
             has_users = any(each.revision == release.revision and each.percent for each in found.named)
             step = Step("replaced", 0, "aborted", f"{by} ended it: {reason}", moves=ours and has_users)
             self._moves.apply(connection, release, step, found, actor=by)

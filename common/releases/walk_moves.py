@@ -10,11 +10,11 @@ import structlog
 
 from common.bus.port import BusUnavailable, Message
 from common.bus.topology import RELEASES
-from common.cloud_run.documents import same_traffic
+from common.cloud_run.documents import same_shares, same_traffic
 from common.cloud_run.port import ServiceNotFound, TrafficNotMoved
 from common.notify import send
 from common.notify.service import tell
-from common.releases import store, traffic, walk_store
+from common.releases import store, walk_store
 from common.releases.events import ReleaseStepDue
 from common.releases.models import ROLLOUT
 from common.releases.steps import WALKING, Step, shares, wanted
@@ -85,9 +85,9 @@ class Moves:
         log.info("resumed", service=release.service, revision=release.revision)
         if not service.reconciling and same_traffic(service.statuses, after, latest):
             self._moved(connection, release, asked)
-        elif not traffic.same_shares(after, shares(release), latest):
+        elif not same_shares(after, shares(release), latest):
             self._not_moved(connection, release, asked, "the release ended before the traffic was moved")
-        elif any(traffic.same_shares(service.traffic, each, latest) for each in (before, after)):
+        elif any(same_shares(service.traffic, each, latest) for each in (before, after)):
             change = replace(asked.change, after=tuple(wanted(release, service)))
             self.make(connection, release, replace(asked, change=change))
         else:
@@ -99,7 +99,7 @@ class Moves:
         policy = self.policies.get(release.service)
         wait = policy.step_seconds if policy is not None and release.percent else 0.0
         with connection.begin():
-            walk_store.close(connection, release, replace(asked, change=replace(asked.change, state="verified")))
+            walk_store.close(connection, release, asked, "verified")
             told = self.line(connection, release, f"shifted_{release.percent}", where)
             if release.state in WALKING:
                 walk_store.arrived(connection, release, wait)
@@ -111,11 +111,10 @@ class Moves:
         self, connection: Connection, release: Release, asked: Asked, detail: str, *, ends: ReleaseState = "waiting"
     ) -> None:
         """Leaves it to a human: what was tried once and ended elsewhere would do so again."""
-        change = replace(asked.change, state="failed", detail=detail)
         with connection.begin():
-            walk_store.close(connection, release, replace(asked, change=change))
+            walk_store.close(connection, release, asked, "failed", detail)
             if release.state in WALKING:
-                had = sum(each.percent for each in change.before if each.revision == release.revision)
+                had = sum(each.percent for each in asked.change.before if each.revision == release.revision)
                 walk_store.take(connection, release, Step(ends, had, ends, detail))
             told = self.line(connection, release, "not_shifted", detail)
         send.offer(self.bus, told)

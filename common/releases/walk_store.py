@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
 
+from common.cloud_run.documents import same_shares
 from common.errors import Unavailable
 from common.ids import new_id
-from common.releases import store, traffic
+from common.releases import store
 from common.releases.models import Release
 from common.releases.record import Change, targets_of
 from common.releases.steps import shares
@@ -180,7 +181,7 @@ def ask(
 ) -> Asked:
     """Writes down a change of traffic that is about to be made; each step of a release has one at most."""
     asked = Asked(uuid5(release.id, str(release.step)), Change(tuple(before), tuple(after)), actor)
-    close(connection, release, asked)
+    _write(connection, release, asked)
     return asked
 
 
@@ -195,8 +196,14 @@ def asked(connection: Connection, release_id: UUID) -> Asked | None:
     return Asked(found.id, Change(targets_of(found.before), targets_of(found.after)), found.actor)
 
 
-def close(connection: Connection, release: Release, asked: Asked) -> None:
-    """Writes down how a change of traffic stands."""
+def close(
+    connection: Connection, release: Release, asked: Asked, state: Literal["verified", "failed"], detail: str = ""
+) -> None:
+    """Writes down how a change of traffic ended."""
+    _write(connection, release, replace(asked, change=replace(asked.change, state=state, detail=detail)))
+
+
+def _write(connection: Connection, release: Release, asked: Asked) -> None:
     store.write_change(
         connection, asked.id, release.service, release.region, asked.change, asked.actor, release_id=release.id
     )
@@ -222,7 +229,7 @@ def left_by(connection: Connection, release: Release, service: Service) -> bool:
     change = last_change(connection, release.id)
     sides = (change.before, change.after) if change is not None and change.state != "verified" else ()
     latest = service.latest_ready
-    return any(traffic.same_shares(service.traffic, each, latest) for each in (shares(release), *sides))
+    return any(same_shares(service.traffic, each, latest) for each in (shares(release), *sides))
 
 
 def mover(connection: Connection, release: Release) -> str | None:

@@ -18,6 +18,7 @@ from common.errors import Unavailable
 from common.releases import store
 from common.releases.probe import Health
 from common.releases.record import Record
+from common.releases.rollback import Rollback
 from common.releases.traffic import failed_tag
 from tests.fakes.cloud_run.world import LATEST, NAMED
 from tests.integration.releases.conftest import BAD, GOOD, REGION, RELEASED, Watch, notification, now
@@ -332,13 +333,19 @@ def test_without_postgres_a_failed_revision_is_known_by_its_tag(watch: Watch, no
     assert (decision.action, decision.target) == ("roll_back", GOOD)
 
 
-def test_without_postgres_and_bus_the_record_waits_for_the_next_alert(watch: Watch, no_database: Engine) -> None:
-    """The traffic is moved all the same; the alert comes again, and the record is written as soon as it can be."""
+def with_a_record_in_memory(watch: Watch, no_database: Engine) -> Rollback:
+    """An instance that rolled back while there was neither Postgres nor a bus."""
     watch.world.set_traffic("api", RELEASED)
     watch.bus.broken = True
     instance = watch.rollback(no_database)
     with pytest.raises(Unavailable, match="memory"):
         instance.answer(notification())
+    return instance
+
+
+def test_without_postgres_and_bus_the_record_waits_for_the_next_alert(watch: Watch, no_database: Engine) -> None:
+    """The traffic is moved all the same; the alert comes again, and the record is written as soon as it can be."""
+    instance = with_a_record_in_memory(watch, no_database)
     assert watch.serving() == {GOOD: 100}
     instance.ledger.engine = lambda: watch.engine
     assert instance.answer(notification()).code == "already_acted"
@@ -348,11 +355,7 @@ def test_without_postgres_and_bus_the_record_waits_for_the_next_alert(watch: Wat
 
 def test_a_postgres_that_takes_nothing_for_a_moment_costs_no_record(watch: Watch, no_database: Engine) -> None:
     """A server that is read-only after a failover is away, as far as records go."""
-    watch.world.set_traffic("api", RELEASED)
-    watch.bus.broken = True
-    instance = watch.rollback(no_database)
-    with pytest.raises(Unavailable, match="memory"):
-        instance.answer(notification())
+    instance = with_a_record_in_memory(watch, no_database)
     url = watch.engine.url.render_as_string(hide_password=False)
     read_only = connect(url)
     event.listen(read_only, "begin", lambda connection: connection.exec_driver_sql("SET TRANSACTION READ ONLY"))

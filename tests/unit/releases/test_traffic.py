@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.cloud_run.documents import same_shares
 from common.cloud_run.port import Revision, Service, Target
 from common.releases.models import History
-from common.releases.traffic import KEPT_FAILED, back_to, failed_tag, promoted, remembered, same_shares, split
+from common.releases.traffic import KEPT_FAILED, back_to, failed_tag, promoted, remembered, split
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 A, B, C = "api-1", "api-2", "api-3"
