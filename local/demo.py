@@ -10,8 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -45,6 +44,7 @@ from cli.views.transcript import prepare_transcript, show_transcript
 from common.database.engine import connect as connect_database
 from common.settings import Settings
 from local import stack
+from local.interrupts import Held, held
 from local.processes import StartFailed
 from local.stack import Stack
 
@@ -87,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         document = read_document(options.file)
         run = parse_run(document)
-        with _running(screen, options.bus, options.data_dir) as running:
+        with held() as interrupts, _start(screen, options.bus, options.data_dir, interrupts) as running:
+            interrupts.release()
             client = connect(running.url, api_key=os.environ.get("SIGHT_API_KEY") or None)
             with client.session:
                 _tell(screen, client, running, document, run)
@@ -103,9 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-@contextmanager
-def _running(screen: Screen, bus: str, data_dir: Path) -> Iterator[Stack]:
-    """A stack of the demo's own, with the model it uses announced."""
+def _start(screen: Screen, bus: str, data_dir: Path, interrupts: Held) -> Stack:
+    """Starts a stack of the demo's own, with the model it uses announced."""
     settings = {"SIGHT_BUS": bus}
     configured = Settings()
     if configured.llm_provider == "simulated":
@@ -121,12 +121,9 @@ def _running(screen: Screen, bus: str, data_dir: Path) -> Iterator[Stack]:
     _heading(screen, "Sight")
     show_facts(screen, [("model", model), ("bus", bus), ("files", str(data_dir))])
     begun = time.monotonic()
-    running = stack.start(data_dir=data_dir, settings=settings)
-    try:
-        screen.note(f"The stack is up after {time.monotonic() - begun:.1f} s at {running.url}")
-        yield running
-    finally:
-        running.stop()
+    running = stack.start(data_dir=data_dir, settings=settings, interrupted=lambda: interrupts.come)
+    screen.note(f"The stack is up after {time.monotonic() - begun:.1f} s at {running.url}")
+    return running
 
 
 def _tell(screen: Screen, client: Client, running: Stack, document: Document, run: RunFile) -> None:

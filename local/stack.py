@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +64,13 @@ def start(
     port: int = 0,
     settings: Mapping[str, str] | None = None,
     functions: Path = FUNCTIONS,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Stack:
     """Starts a stack with its files in `data_dir` and returns it once it answers.
 
     `settings` are environment variables beyond this process's own; `port` 0 takes any free one. The stack
-    ends with the calling thread, even by kill -9. Raises `StartFailed` with the end of the log.
+    ends with the calling thread, even by kill -9. Raises `StartFailed` with the end of the log, and
+    `KeyboardInterrupt` once `interrupted`, when the stack has ended.
     """
     data_dir = data_dir.absolute()
     environment = {
@@ -83,14 +85,14 @@ def start(
     program = [sys.executable, "-m", "local", "run", f"--functions={functions.absolute()}"]
     pid = start_process(program, log=log, environment=environment)
     try:
-        now = _ready(data_dir, pid)
+        now = _ready(data_dir, pid, interrupted)
     except BaseException:  # Ctrl-C too: whoever called has nothing yet that could be stopped
         end(pid, within=STOP_SECONDS)
         raise
     return Stack(now.url, now.database_url, now.redis_url, data_dir, now.concurrency, pid)
 
 
-def _ready(data_dir: Path, supervisor: int) -> State:
+def _ready(data_dir: Path, supervisor: int, interrupted: Callable[[], bool]) -> State:
     deadline = time.monotonic() + START_SECONDS
     while True:
         now = state.read(data_dir)
@@ -98,6 +100,8 @@ def _ready(data_dir: Path, supervisor: int) -> State:
             return now
         if not alive(supervisor) or time.monotonic() > deadline:
             raise StartFailed(tail(data_dir / LOG, lines=40))
+        if interrupted():
+            raise KeyboardInterrupt
         time.sleep(POLL_SECONDS)
 
 

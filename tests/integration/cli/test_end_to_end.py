@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cli.errors import INTERRUPTED
 from cli.main import main
 from local import state
 from local.stack import Stack, start
@@ -150,6 +151,8 @@ def test_the_demo_tells_its_story_and_leaves_nothing_running(run_file: Path, tmp
         eventually(lambda: (now := state.read(data)) is not None and now.ready, within=120)
         demo.send_signal(signal.SIGINT)
         out, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 130, out
+    # Python ends itself by the signal when the interrupt fell into source that was being `exec`uted, as that of a
+    # dataclass is: a shell says 130 to both.
+    assert demo.returncode in (INTERRUPTED, -signal.SIGINT), out
     assert "Interrupted" in out
     assert state.read(data) is None

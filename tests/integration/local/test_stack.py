@@ -229,6 +229,23 @@ def test_a_function_that_cannot_be_loaded_is_named(functions: Path, tmp_path: Pa
         stack.start(data_dir=tmp_path / "data", functions=broken)
 
 
+def test_an_interrupted_start_ends_the_stack_first(functions: Path, tmp_path: Path) -> None:
+    """Whoever gives up waiting for a stack gets its interrupt when nothing of the stack is left."""
+    data = tmp_path / "data"
+    pid_file = data / "postgres" / "postmaster.pid"
+    begun: list[int] = []
+
+    def interrupted() -> bool:
+        if pid_file.exists():
+            begun.extend(int(word) for word in pid_file.read_text().split()[:1])
+        return bool(begun)
+
+    with pytest.raises(KeyboardInterrupt):
+        stack.start(data_dir=data, functions=functions, settings={"SIGHT_WORKERS": "1"}, interrupted=interrupted)
+    assert not alive(begun[0])
+    assert not pid_file.exists()
+
+
 def test_servers_that_run_elsewhere_are_used(
     functions: Path, tmp_path: Path, empty_database_url: str, redis_url: str
 ) -> None:
