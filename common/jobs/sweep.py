@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from common.database.engine import autocommit
 from common.events import outbox
-from common.jobs import fan_out, leases, stops
+from common.jobs import ends, fan_out, leases, stops
 from common.jobs.errors import JobNotOpen
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ log = structlog.get_logger()
 STALE_OUTBOX_SECONDS = 5.0
 STALE_READY_SECONDS = 120.0
 STALE_JOB_SECONDS = 120.0
+STALE_END_SECONDS = 120.0
+TELL_AGAIN_SECONDS = 3600.0
 LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How much was found: outbox rows published, leases freed, items, layouts and rounds asked for again, jobs
-    stopped."""
+    """How much was found: outbox rows published, leases freed, items, layouts, rounds and what follows on jobs
+    asked for again, jobs stopped."""
 
     published: int
     freed: int
@@ -51,6 +53,8 @@ def sweep(engine: Engine, relay: Relay) -> Swept:
         asked = fan_out.ask_again(connection, STALE_READY_SECONDS, LIMIT)
     with engine.begin() as connection:
         asked += fan_out.go_on(connection, STALE_JOB_SECONDS, LIMIT)
+    with engine.begin() as connection:
+        asked += ends.tell_again(connection, STALE_END_SECONDS, TELL_AGAIN_SECONDS, LIMIT)
     relay.send([*stale, *ended, *asked])
     swept = Swept(len(stale), freed, len(asked), stopped)
     if any((swept.published, swept.freed, swept.asked, swept.stopped)):

@@ -25,6 +25,7 @@ class Job(Base):
         CheckConstraint("done + failed + skipped <= total", name="counts"),
         Index(None, "workspace_id", "project_id", "created_at"),
         Index("ix_jobs_open", "deadline_at", postgresql_where=text("finished_at IS NULL")),
+        Index("ix_jobs_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     )
 
     id: Mapped[Id]

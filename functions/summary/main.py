@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 from common.bootstrap import services
 from common.database.engine import autocommit
 from common.events.models import AnalysisRequested, JobFinished
+from common.jobs.ends import note_heard
 from common.jobs.store import kind_of
 from common.jobs.work import work
 from common.personas.review import begin_review, review
@@ -38,6 +39,7 @@ def _handle(event: AnalysisRequested | JobFinished) -> None:
     if isinstance(event, JobFinished):
         if event.kind in BEGINS:
             BEGINS[event.kind](event, s.engine, s.relay)
+        note_heard(s.engine, event)
         return
     with autocommit(s.engine) as connection:
         kind = kind_of(connection, event.workspace_id, event.job_id)

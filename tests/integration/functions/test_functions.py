@@ -147,6 +147,22 @@ def test_the_end_of_a_panel_begins_its_review_once(api: Api) -> None:
     assert causes(api) == []
 
 
+def test_the_end_of_a_panel_that_got_lost_is_told_by_maintenance(api: Api) -> None:
+    """The panel is reviewed after all, and nothing is told again once the ends of both jobs were heard."""
+    panel(api)
+    for topic, function in ((JOBS, "fan_out"), (PERSONAS, "persona")):
+        assert {push(function, event) for event in events(api, topic)} == {204}
+    assert len(events(api, RESULTS)) == 1
+    client: Any = serve("maintenance").test_client()
+    api.sql("UPDATE jobs SET finished_at = now() - interval '10 minutes'")
+    assert [client.post("/").json["asked"] for _ in range(2)] == [1, 0]
+    run_to_the_end(api)
+    assert sorted(job["kind"] for job in api.read("/jobs")["items"]) == ["panel_review", "personas"]
+    api.sql("UPDATE jobs SET finished_at = now() - interval '10 minutes'")
+    api.sql("UPDATE events_seen SET seen_at = now() - interval '2 hours'")
+    assert client.post("/").json["asked"] == 0
+
+
 def test_an_analysis_of_nothing_is_a_dead_letter(api: Api) -> None:
     """Neither a job that is not there nor the end of one can be analysed."""
     event = AnalysisRequested(workspace_id=LOCAL_WORKSPACE, job_id=new_id(), item_id=new_id())

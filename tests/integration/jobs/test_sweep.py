@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from common.bus.port import BusUnavailable
 from common.bus.topology import JOBS, RESULTS
 from common.database.engine import autocommit
-from common.events.models import EVENT
+from common.events import outbox
+from common.events.models import EVENT, JobFinished
 from common.ids import item_id
-from common.jobs import leases, stops
+from common.jobs import ends, leases, stops
 from common.jobs.sweep import sweep
 from common.settings import LOCAL_WORKSPACE
 from tests.integration.jobs.conftest import Jobs, lay_out_some
@@ -110,3 +113,50 @@ def test_a_job_that_was_stopped_is_not_asked_for_again(jobs: Jobs) -> None:
         stops.stop(connection, LOCAL_WORKSPACE, job_id, "cancelled")
     wait_long(jobs)
     assert sweep(jobs.engine, jobs.relay).asked == 0
+
+
+def test_an_end_that_nobody_heard_is_told_again(jobs: Jobs) -> None:
+    """The event of it was lost: once some time has passed it is told again, then once an hour, for a day."""
+    job_id = jobs.accept(total=1, traceparent=TRACE)
+    jobs.run()
+    (lost,) = jobs.bus.take(RESULTS)
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    end(jobs, "10 minutes")
+    assert sweep(jobs.engine, jobs.relay).asked == 1
+    (again,) = jobs.bus.take(RESULTS)
+    assert EVENT.validate_json(again) == EVENT.validate_json(lost).model_copy(update={"id": ids(again)})
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    jobs.sql("UPDATE events_seen SET seen_at = now() - interval '2 hours'")
+    assert sweep(jobs.engine, jobs.relay).asked == 1
+    jobs.sql("UPDATE events_seen SET seen_at = now() - interval '2 hours'")
+    end(jobs, "2 days")
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    assert jobs.get(job_id).state == "completed"
+
+
+def test_an_end_that_was_heard_or_waits_for_the_bus_is_not_told_again(jobs: Jobs) -> None:
+    """Of a job that ran again and ended anew the later end is another."""
+    job_id = jobs.accept(total=1)
+    jobs.run()
+    event = EVENT.validate_json(jobs.bus.take(RESULTS)[0])
+    assert isinstance(event, JobFinished)
+    ends.note_heard(jobs.engine, event)
+    ends.note_heard(jobs.engine, event)
+    end(jobs, "10 minutes")
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    jobs.sql("UPDATE jobs SET version = version + 2 WHERE id = :id", id=job_id)
+    with autocommit(jobs.engine) as connection:
+        waiting = outbox.put(connection, LOCAL_WORKSPACE, [(RESULTS, event)])
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    jobs.relay.send(waiting)
+    assert sweep(jobs.engine, jobs.relay).asked == 1
+
+
+def end(jobs: Jobs, ago: str) -> None:
+    """Has every job ended that long ago."""
+    jobs.sql("UPDATE jobs SET finished_at = now() - CAST(:ago AS interval)", ago=ago)
+
+
+def ids(data: bytes) -> UUID:
+    """The id of an event."""
+    return EVENT.validate_json(data).id
