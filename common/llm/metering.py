@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from common.errors import SightError
@@ -39,26 +40,28 @@ class Metered:
         """Answers as the inner model does; the reply carries its cost and latency."""
         model = self._models.of(request.tier)
         record = _Record(request.purpose, model, self._prompts.hash(request.prompt), self._models, calls)
+        most = partial(ceilings.of_request, request, self._models, self._prompts)
         start = self._clock()
         try:
             reply = self._inner.generate(request, calls=calls, deadline=deadline)
         except SightError as error:
-            record.failed(error, self._since(start), lambda: ceilings.of_request(request, self._models, self._prompts))
+            record.add(_spent(error), self._since(start), error.code, most)
             raise
         latency_ms = self._since(start)
-        cost = record.add(reply.usage, latency_ms, OK)
+        cost = record.add(_told(reply.usage), latency_ms, OK, most)
         return replace(reply, cost_micros=cost, latency_ms=latency_ms)
 
     def embed(self, texts: Sequence[str], *, purpose: str, calls: CallLog, deadline: float) -> list[list[float]]:
         """Embeds as the inner model does. The API does not count the tokens of embeddings: they are estimated."""
         record = _Record(purpose, self._models.embedding, EMBEDDING_PROMPT, self._models, calls)
+        most = partial(ceilings.of_texts, texts, self._models)
         start = self._clock()
         try:
             vectors = self._inner.embed(texts, purpose=purpose, calls=calls, deadline=deadline)
         except SightError as error:
-            record.failed(error, self._since(start), lambda: ceilings.of_texts(texts, self._models))
+            record.add(_spent(error), self._since(start), error.code, most)
             raise
-        record.add(Usage(input_tokens=sum(map(estimate_tokens, texts))), self._since(start), OK)
+        record.add(Usage(input_tokens=sum(map(estimate_tokens, texts))), self._since(start), OK, most)
         return vectors
 
     def _since(self, start: float) -> int:
@@ -79,37 +82,39 @@ class _Record:
         }
         self._calls = calls
 
-    def add(self, usage: Usage, latency_ms: int, outcome: str) -> int:
-        """Adds the call and returns its cost, in millionths of a US dollar."""
-        cost = 0 if self._known["simulated"] else cost_micros(self._known["model"], usage)
-        self._add(usage, cost, latency_ms, outcome)
-        return cost
-
-    def failed(self, error: SightError, latency_ms: int, most: Callable[[], int]) -> None:
-        """Adds the call as failed, with what it spent all the same: the `most` that it may have where nobody can say,
-        since a call that was taken for free could be made again and again, past any budget."""
-        usage = _spent(error)
-        if usage is not None:
-            self.add(usage, latency_ms, error.code)
+    def add(self, usage: Usage | None, latency_ms: int, outcome: str, most: Callable[[], int]) -> int:
+        """Adds the call and returns its cost, in millionths of a US dollar: the `most` that it may be where nobody can
+        say what was used, since a call that was taken for free could be made again and again, past any budget."""
+        if self._known["simulated"]:
+            cost = 0
+        elif usage is None:
+            cost = most()
         else:
-            self._add(Usage(), 0 if self._known["simulated"] else most(), latency_ms, error.code)
-
-    def _add(self, usage: Usage, cost: int, latency_ms: int, outcome: str) -> None:
+            cost = cost_micros(self._known["model"], usage)
+        counted = usage or Usage()
         self._calls.add(
             Call(
                 **self._known,
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                cached_tokens=usage.cached_tokens,
+                input_tokens=counted.input_tokens,
+                output_tokens=counted.output_tokens,
+                cached_tokens=counted.cached_tokens,
                 cost_micros=cost,
                 latency_ms=latency_ms,
                 outcome=outcome,
             )
         )
+        return cost
 
 
 def _spent(error: SightError) -> Usage | None:
     """What a call spent that ended so, None where nobody can say. What the API turned away, it did not do."""
     if isinstance(error, Unanswered):
         return None
-    return error.usage if isinstance(error, BadReply | Refused) else Usage()
+    if isinstance(error, BadReply):
+        return _told(error.usage)
+    return error.usage if isinstance(error, Refused) else Usage()
+
+
+def _told(usage: Usage | None) -> Usage | None:
+    """The tokens of a reply, None where it does not tell: no reply is made of none."""
+    return None if usage == Usage() else usage

@@ -58,7 +58,23 @@ def test_a_bad_reply_costs_what_it_used(prompts: Prompts) -> None:
     assert calls.cost_micros == 3 + 2560
 
 
-@pytest.mark.parametrize("error", [Unanswered("timed out"), BadReply("no JSON")])
+def test_a_reply_that_does_not_tell_its_tokens_costs_what_it_may_have(prompts: Prompts) -> None:
+    """It was paid for: taken for free it could be asked for again and again."""
+    calls = Calls()
+    untold = replace(reply(), usage=Usage())
+    said = Metered(ScriptedModel([untold]), MODELS, prompts).generate(request(), calls=calls, deadline=FAR)
+
+    (call,) = calls.made
+    assert call.cost_micros == said.cost_micros == ceilings.of_request(request(), MODELS, prompts)
+    assert (call.outcome, call.input_tokens, call.output_tokens) == ("ok", 0, 0)
+
+
+def _untold(error: BadReply) -> BadReply:
+    error.usage = Usage()
+    return error
+
+
+@pytest.mark.parametrize("error", [Unanswered("timed out"), BadReply("no JSON"), _untold(BadReply("empty"))])
 def test_a_call_that_nobody_can_price_costs_what_it_may_have(prompts: Prompts, error: ModelUnavailable) -> None:
     """The provider may have made the answer and charged for it, though it never arrived or does not tell."""
     calls = Calls()
