@@ -24,6 +24,9 @@ TOKEN_SECONDS = 3.0
 SPARE_SECONDS = 225.0
 """A token that is good for less is renewed: the metadata server has a new one four minutes before the old one ends."""
 
+LAST_SECONDS = 5.0
+"""What a token must be good for still to be used while there is no new one: the time of a request."""
+
 
 class NoToken(Exception):
     """There is no account, or it could not be asked for a token."""
@@ -48,22 +51,25 @@ class FromMetadata:
         self._url = server + ITS_PATH
         self._lock = threading.Lock()
         self._token = ""
-        self._renew_at = 0.0
+        self._ends_at = 0.0
 
     def get(self, http: PoolManager) -> str:
         """A token that is good for now, asked for once however many threads need it. Raises `NoToken`."""
         from urllib3.exceptions import HTTPError
 
         with self._lock:
-            if not self._token or time.monotonic() >= self._renew_at:
+            left = self._ends_at - time.monotonic() if self._token else 0.0
+            if left <= SPARE_SECONDS:
                 try:
                     response = http.request(
                         "GET", self._url, headers={"Metadata-Flavor": "Google"}, timeout=TOKEN_SECONDS
                     )
                     found = json.loads(response.data)
                     self._token = found["access_token"]
-                    self._renew_at = time.monotonic() + float(found["expires_in"]) - SPARE_SECONDS
+                    self._ends_at = time.monotonic() + float(found["expires_in"])
                 except (HTTPError, ValueError, KeyError, TypeError) as error:
+                    if left > LAST_SECONDS:
+                        return self._token
                     raise NoToken(f"the metadata server gives no token: {type(error).__name__}") from error
             return self._token
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from common.database import statement
+from common.database.engine import autocommit
 from common.errors import FieldError, InvalidInput
 from common.focus_groups.errors import PanelChanged
 from common.ids import new_id
@@ -16,6 +17,7 @@ from common.jobs import accept
 from common.jobs.accept import Along
 from common.jobs.models import NewItem, NewJob
 from common.personas.models import MAX_PERSONAS, MIN_PERSONAS
+from common.projects import store as projects
 from common.projects.errors import ProjectNotFound
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ def request_group(
     if accepted is None:
         repeated = accept.find_repeat(engine, workspace_id, idempotency_key, wanted)
         if repeated is None:
+            with autocommit(engine) as connection:
+                projects.get(connection, workspace_id, project_id)
             raise PanelChanged("the panel changed while the group was being accepted; send the request again")
         return repeated
     relay.offer(accepted.pending)

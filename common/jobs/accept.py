@@ -77,14 +77,17 @@ def find_repeat(engine: Engine, workspace_id: UUID, idempotency_key: str | None,
 
 
 _INSERT = """
-WITH {reads} job AS (
+WITH {reads} project AS (
+    SELECT id FROM projects
+    WHERE id = CAST(:project AS uuid) AND workspace_id = CAST(:workspace AS uuid) AND deleted_at IS NULL FOR SHARE
+), job AS (
     INSERT INTO jobs (id, workspace_id, project_id, kind, flow, rounds, state, subject_id, spec, seed, idempotency_key,
                       request_hash, total, budget_micros, deadline_at, simulated, traceparent)
-    SELECT CAST(:id AS uuid), CAST(:workspace AS uuid), CAST(:project AS uuid), :kind, :flow, CAST(:rounds AS int),
+    SELECT CAST(:id AS uuid), CAST(:workspace AS uuid), project.id, :kind, :flow, CAST(:rounds AS int),
            'running', CAST(:subject AS uuid), CAST(:spec AS jsonb), CAST(:seed AS bigint), :key, :hash,
            CAST(:total AS int), CAST(:budget AS bigint), now() + make_interval(secs => CAST(:deadline AS float8)),
            CAST(:simulated AS boolean), :traceparent
-    WHERE {condition}
+    FROM project WHERE {condition}
     ON CONFLICT (workspace_id, idempotency_key) DO NOTHING
     RETURNING *
 ), rounds AS (
@@ -106,8 +109,8 @@ def accept(engine: Engine, workspace_id: UUID, job: NewJob, along: Along = NOTHI
     """Writes the job, its rounds, what goes along with it and the event that starts it, as one transaction.
 
     Returns None, and writes nothing, when a request with the same key was accepted a moment ago by someone
-    else or the condition does not hold: `find_repeat` then tells which. The items are spread evenly over the
-    rounds unless the job says otherwise.
+    else, which `find_repeat` then finds, when the project was deleted or the condition does not hold. The items are
+    spread evenly over the rounds unless the job says otherwise.
     """
     sizes = job.round_sizes or [job.total // job.rounds] * job.rounds
     event = JobAccepted(workspace_id=workspace_id, job_id=job.id, traceparent=job.traceparent)

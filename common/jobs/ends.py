@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
 from common.bus.topology import RESULTS
 from common.database.engine import autocommit
-from common.events import outbox
+from common.events import outbox, seen
 from common.events.models import JobFinished
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection, Engine
 
     from common.events.outbox import Pending
@@ -24,21 +27,22 @@ DAY_SECONDS = 86_400.0
 """How long an end is told again: what nobody took for a day is among the dead letters."""
 
 
-def note_heard(engine: Engine, event: JobFinished) -> None:
-    """Notes that whatever follows on the end of the job was begun, or is not to be; the end is not told again.
+@contextmanager
+def hearing(engine: Engine, event: JobFinished) -> Iterator[None]:
+    """Within it whatever follows on the end of the job is begun, or found not to be; when nothing was raised the end
+    counts as heard, and is not told again.
 
-    A job that runs again has no end to be heard of: the next one is another.
+    A job that runs again has no end to be heard of: the next one is another, also when it comes meanwhile.
     """
     with autocommit(engine) as connection:
-        connection.execute(
-            text("""
-                INSERT INTO events_seen (consumer, event_id, workspace_id)
-                SELECT :consumer, concat_ws(':', workspace_id, id, version), workspace_id FROM jobs
-                WHERE id = :job AND workspace_id = :workspace AND finished_at IS NOT NULL
-                ON CONFLICT DO NOTHING
-            """),
-            {"consumer": HEARD, "job": event.job_id, "workspace": event.workspace_id},
-        )
+        version = connection.execute(
+            text("SELECT version FROM jobs WHERE id = :job AND workspace_id = :workspace AND finished_at IS NOT NULL"),
+            {"job": event.job_id, "workspace": event.workspace_id},
+        ).scalar_one_or_none()
+    yield
+    if version is not None:
+        with autocommit(engine) as connection:
+            seen.first_time(connection, event.workspace_id, HEARD, f"{event.job_id}:{version}")
 
 
 _UNHEARD = text("""
@@ -48,7 +52,9 @@ _UNHEARD = text("""
           AND finished_at > now() - make_interval(secs => :day)
           AND NOT EXISTS (
               SELECT 1 FROM events_seen s
-              WHERE s.consumer = :heard AND s.event_id = concat_ws(':', j.workspace_id, j.id, j.version))
+              WHERE s.event_id = concat_ws(':', j.workspace_id, j.id, j.version)
+                AND (s.consumer = :heard
+                     OR s.consumer = :told AND s.seen_at > now() - make_interval(secs => :pause)))
           AND NOT EXISTS (
               SELECT 1 FROM outbox o WHERE o.topic = :topic AND o.event ->> 'job_id' = CAST(j.id AS text))
         LIMIT :limit
@@ -56,7 +62,7 @@ _UNHEARD = text("""
         INSERT INTO events_seen (consumer, event_id, workspace_id)
         SELECT :told, ended, workspace_id FROM unheard
         ON CONFLICT (consumer, event_id) DO UPDATE SET seen_at = now()
-        WHERE events_seen.seen_at < now() - make_interval(secs => :pause)
+        WHERE events_seen.seen_at <= now() - make_interval(secs => :pause)
         RETURNING event_id
     )
     SELECT unheard.* FROM unheard JOIN told ON told.event_id = unheard.ended

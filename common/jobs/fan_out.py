@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 BATCH = 500
 
+MOST_ASKED = 30
+"""How often in a row a job is asked to go on before it is ended: for an hour, which outlasts a bad deployment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -207,7 +210,9 @@ def ask_again(connection: Connection, older_than_seconds: float, limit: int) -> 
 
 _UNHEARD = text("""
     WITH unheard AS (
-        SELECT j.id, j.expanded < j.total AS partly_laid_out, due.round AS due
+        SELECT j.id, j.expanded < j.total AS partly_laid_out, due.round AS due, (
+            SELECT count(*) FROM job_events a WHERE a.job_id = j.id AND a.sequence > (
+                SELECT max(o.sequence) FROM job_events o WHERE o.job_id = j.id AND o.type <> 'asked_again')) AS asked
         FROM jobs j JOIN job_events e ON e.job_id = j.id AND e.sequence = j.version
         LEFT JOIN LATERAL (
             SELECT min(r.round) AS round FROM job_rounds r WHERE r.job_id = j.id AND r.open > 0) due ON true
@@ -219,7 +224,8 @@ _UNHEARD = text("""
         LIMIT :limit FOR UPDATE OF j SKIP LOCKED
     ), job AS (
         UPDATE jobs j SET version = j.version + 1 FROM unheard WHERE j.id = unheard.id
-        RETURNING j.id, j.workspace_id, j.version, j.traceparent, unheard.partly_laid_out, unheard.due
+        RETURNING j.id, j.workspace_id, j.version, j.traceparent, unheard.partly_laid_out, unheard.due,
+            unheard.asked
     ), event AS (
         INSERT INTO job_events (job_id, sequence, workspace_id, type, payload)
         SELECT id, version, workspace_id, 'asked_again', '{}' FROM job
@@ -233,11 +239,16 @@ def go_on(connection: Connection, older_than_seconds: float, limit: int) -> list
     no event of it waits to be published: for the layout of those not laid out whole, and for the round whose turn
     it is where its items wait although the rounds before have ended.
 
-    That it asked is an event of the job, so that it asks once in this time however long nobody answers.
+    That it asked is an event of the job, so that it asks once in this time however long nobody answers. Where nothing
+    came of it `MOST_ASKED` times in a row, what should carry the job on dies of it, and others' work with it: the
+    job ends, and can be resumed.
     """
     rows = connection.execute(_UNHEARD, {"age": older_than_seconds, "topic": JOBS, "limit": limit}).all()
     pending: list[Pending] = []
     for row in rows:
+        if row.asked >= MOST_ASKED:
+            pending += _stop_unable(connection, row.workspace_id, row.id, f"nothing came of asking {row.asked} times")
+            continue
         common = {"workspace_id": row.workspace_id, "job_id": row.id, "traceparent": row.traceparent}
         events: list[tuple[str, Event]] = []
         if row.partly_laid_out:
@@ -253,9 +264,11 @@ def give_up(event: JobAccepted | RoundCompleted, cause: str, *, engine: Engine, 
     still be recorded. A job that is not there or has ended stays as it is."""
     try:
         with autocommit(engine) as connection:
-            pending = stops.stop(
-                connection, event.workspace_id, event.job_id, "error", detail=f"{stops.REASONS['error']}: {cause}"
-            )
+            pending = _stop_unable(connection, event.workspace_id, event.job_id, cause)
     except (JobNotFound, JobNotOpen):
         return
     relay.offer(pending)
+
+
+def _stop_unable(connection: Connection, workspace_id: UUID, job_id: UUID, cause: str) -> list[Pending]:
+    return stops.stop(connection, workspace_id, job_id, "error", detail=f"{stops.REASONS['error']}: {cause}")

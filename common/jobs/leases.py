@@ -7,6 +7,7 @@ on what is true at that moment, and no two statements wait for each other.
 from __future__ import annotations
 
 import os
+import random
 import socket
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 EXPIRY_SECONDS = 5.0
 """When to come again for an item whose lease has ended, and is yet to be freed."""
+
+SETTLING_SECONDS = (5.0, 30.0)
+"""When to come again for an item that others hold the money for: spread out, since a thousand may wait so."""
 
 _names: dict[int, str] = {}
 
@@ -142,7 +146,10 @@ def _is_own(engine: Engine, parameters: Mapping[str, Any], *, affordable: bool) 
     if found.item_state == "ready" and not affordable:
         if found.spent_micros + parameters["reserve"] > found.budget_micros:
             raise OverBudget(f"job {job_id} cannot pay for another item")
-        raise ItemBusy(f"job {job_id} may afford item {item_id} once others have settled")
+        wait = random.uniform(*SETTLING_SECONDS)
+        with autocommit(engine) as connection:
+            connection.execute(_DUE, {**parameters, "wait": wait})
+        raise ItemBusy(f"job {job_id} may afford item {item_id} once others have settled", retry_after=wait)
     if found.item_state == "ready":
         raise ItemBusy(f"item {item_id} was given back a moment ago")
     return False
@@ -155,6 +162,12 @@ _REFUSED = text("""
     FROM jobs j LEFT JOIN job_items i ON i.id = :item AND i.job_id = j.id AND i.workspace_id = j.workspace_id
     WHERE j.id = :job AND j.workspace_id = :workspace
 """)
+
+_DUE = text("""
+    UPDATE job_items SET updated_at = now() + make_interval(secs => :wait)
+    WHERE id = :item AND workspace_id = :workspace AND state = 'ready'
+""")
+"""Has the sweeper not miss an item whose event comes again: each time it did, one more event would go round."""
 
 
 # A lease that was lost may have cost what was reserved for it, and nobody can say: it counts as spent.

@@ -5,6 +5,7 @@ What is under way may still be recorded; nothing new begins. The job ends when t
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -33,8 +34,9 @@ WITH locked AS (
     SELECT * FROM jobs WHERE id = :job AND workspace_id = :workspace AND state = 'running' FOR UPDATE
 ), skipped AS (
     UPDATE job_items i
-    SET state = 'skipped', reason_code = coalesce(locked.stop_reason, :code), reason = :reason, updated_at = now(),
-        finished_at = now()
+    SET state = 'skipped', reason_code = coalesce(locked.stop_reason, :code), updated_at = now(), finished_at = now(),
+        reason = CASE WHEN locked.stop_reason IS DISTINCT FROM :code AND locked.stop_reason IS NOT NULL
+                      THEN CAST(:reasons AS jsonb) ->> locked.stop_reason ELSE :reason END
     FROM locked WHERE i.job_id = locked.id AND i.state IN ('ready', 'waiting')
     RETURNING i.id
 ), count AS (
@@ -79,6 +81,7 @@ def stop(
             "job": job_id,
             "code": reason,
             "reason": detail or REASONS[reason],
+            "reasons": json.dumps(REASONS),
             "detail": detail,
             **finished_parameters(workspace_id, job_id),
         },

@@ -92,14 +92,14 @@ def _reasons(connection: Connection, workspace_id: UUID, job_id: UUID) -> list[R
                 SELECT reason_code AS code, min(reason) AS detail, count(*) AS items FROM job_items
                 WHERE job_id = :job AND workspace_id = :workspace AND state IN ('failed', 'skipped')
                 GROUP BY reason_code
+            ), stopped AS (
+                SELECT payload ->> 'reason' AS code, payload ->> 'detail' AS detail FROM job_events
+                WHERE job_id = :job AND workspace_id = :workspace AND type = 'stopped'
+                ORDER BY payload ->> 'detail' IS NULL, sequence DESC LIMIT 1
             ), never_laid_out AS (
-                SELECT stop_reason AS code,
-                    CASE WHEN stop_reason = 'error' THEN (
-                        SELECT payload ->> 'detail' FROM job_events e
-                        WHERE e.job_id = jobs.id AND type = 'stopped' AND payload ->> 'detail' IS NOT NULL
-                        ORDER BY sequence DESC LIMIT 1) END AS detail,
+                SELECT stopped.code, stopped.detail,
                     failed + skipped - (SELECT coalesce(sum(items), 0) FROM found) AS items
-                FROM jobs WHERE id = :job AND workspace_id = :workspace AND stop_reason IS NOT NULL
+                FROM jobs, stopped WHERE id = :job AND workspace_id = :workspace
             )
             SELECT code, max(detail) AS detail, CAST(sum(items) AS int) AS items
             FROM (SELECT * FROM found UNION ALL SELECT * FROM never_laid_out WHERE items > 0) reasons

@@ -48,7 +48,7 @@ class Metered:
             record.add(_spent(error), self._since(start), error.code, most)
             raise
         latency_ms = self._since(start)
-        cost = record.add(_told(reply.usage), latency_ms, OK, most)
+        cost = record.add(_told(reply.usage, said=True), latency_ms, OK, most)
         return replace(reply, cost_micros=cost, latency_ms=latency_ms)
 
     def embed(self, texts: Sequence[str], *, purpose: str, calls: CallLog, deadline: float) -> list[list[float]]:
@@ -115,6 +115,8 @@ def _spent(error: SightError) -> Usage | None:
     return error.usage if isinstance(error, Refused) else Usage()
 
 
-def _told(usage: Usage | None) -> Usage | None:
-    """The tokens of a reply, None where it does not tell: no reply is made of none."""
-    return None if usage == Usage() else usage
+def _told(usage: Usage | None, *, said: bool = False) -> Usage | None:
+    """The tokens of a reply, None where it does not tell: none is made of no tokens, and none that `said` something
+    of no output."""
+    untold = usage is None or usage == Usage() or (said and not usage.output_tokens)
+    return None if untold else usage

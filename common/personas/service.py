@@ -18,6 +18,7 @@ from common.personas.labels import aspect_of
 from common.personas.making import Seat, make_persona
 from common.personas.models import as_json
 from common.projects import store as projects
+from common.projects.errors import ProjectNotFound
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -83,7 +84,8 @@ def request_panel(
     accepted = accept.accept(engine, workspace_id, job, panels.of(audience))
     if accepted is None:
         repeated = accept.find_repeat(engine, workspace_id, idempotency_key, wanted)
-        assert repeated is not None, "only a job with the same key keeps this one from being accepted"
+        if repeated is None:
+            raise ProjectNotFound(f"there is no project {project_id}")
         return repeated
     relay.offer(accepted.pending)
     return accepted.job

@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 from common.bootstrap import services
 from common.database.engine import autocommit
 from common.events.models import AnalysisRequested, JobFinished
-from common.jobs.ends import note_heard
+from common.jobs.ends import hearing
 from common.jobs.store import kind_of
 from common.jobs.work import work
 from common.personas.review import begin_review, review
@@ -37,9 +37,9 @@ def summary(request: Request) -> tuple[str, int]:
 def _handle(event: AnalysisRequested | JobFinished) -> None:
     s = services()
     if isinstance(event, JobFinished):
-        if event.kind in BEGINS:
-            BEGINS[event.kind](event, s.engine, s.relay)
-        note_heard(s.engine, event)
+        with hearing(s.engine, event):
+            if event.kind in BEGINS:
+                BEGINS[event.kind](event, s.engine, s.relay)
         return
     with autocommit(s.engine) as connection:
         kind = kind_of(connection, event.workspace_id, event.job_id)

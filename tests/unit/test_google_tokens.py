@@ -69,6 +69,22 @@ def test_a_token_that_is_about_to_end_is_renewed(server: TokenServer, http: urll
     assert [tokens.get(http), tokens.get(http)] == ["token-1", "token-2"]
 
 
+def test_a_token_that_cannot_be_renewed_is_used_while_it_is_good(
+    server: TokenServer, http: urllib3.PoolManager
+) -> None:
+    """A hiccup of the metadata server costs nothing, until the token is about to end."""
+    server.seconds = int(google_tokens.LAST_SECONDS) + 60
+    tokens = FromMetadata(server.url)
+    assert tokens.get(http) == "token-1"
+    server.body = "no token now"
+    assert tokens.get(http) == "token-1"
+    server.body, server.seconds = "", int(google_tokens.LAST_SECONDS)
+    assert tokens.get(http) == "token-3"
+    server.body = "no token now"
+    with pytest.raises(NoToken):
+        tokens.get(http)
+
+
 def test_a_token_that_was_refused_is_forgotten(server: TokenServer, http: urllib3.PoolManager) -> None:
     """The next one is another."""
     tokens = FromMetadata(server.url)

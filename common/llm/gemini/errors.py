@@ -13,6 +13,9 @@ from common.llm.port import ModelUnavailable, RateLimited, Refused
 PASSING = frozenset({408, 409, 425, 499})
 """Client errors that are not about the request: time-outs, conflicts and cancellations."""
 
+MOST_SECONDS = 86_400.0
+"""The longest wait that is believed; beyond what a database can add to a date it would be no wait at all."""
+
 RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
 
@@ -47,4 +50,4 @@ def _seconds(text: str | None) -> float | None:
         seconds = float(text or "")
     except ValueError:
         return None
-    return seconds if 0 <= seconds < float("inf") else None
+    return min(seconds, MOST_SECONDS) if seconds >= 0 else None

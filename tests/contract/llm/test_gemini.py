@@ -111,6 +111,7 @@ def test_429_says_how_long_to_wait(gemini: Gemini, fake_gemini: FakeGemini) -> N
         ({"Retry-After": "3"}, [], 3.0),
         ({}, ["5s"], 5.0),
         ({"Retry-After": "3"}, ["41.5s"], 41.5),
+        ({"Retry-After": "1e13"}, ["inf"], 86_400.0),
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, ["nonsense"], None),
     ],
 )

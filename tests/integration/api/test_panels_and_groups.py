@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from common.ids import new_id
+from common.jobs import accept
 from tests.fixtures.api import Api, run_to_the_end
 
 AUDIENCE = {
@@ -167,3 +168,26 @@ def test_what_is_not_there_is_named(api: Api, subtests: pytest.Subtests) -> None
         with subtests.test(path):
             problem: Any = api.get(path.format(new_id())).json
             assert (problem["status"], problem["errors"][0]["field"]) == (404, field)
+
+
+@pytest.mark.parametrize(("routine", "route"), [("personas", "personas:generate"), ("focus_groups", "focus-groups")])
+def test_what_is_asked_of_a_project_while_it_is_deleted_is_not_begun(
+    study: Study, monkeypatch: pytest.MonkeyPatch, routine: str, route: str
+) -> None:
+    """The project was there when it was looked for, and gone when the job was to be written: nothing was."""
+    api, path = study.api, f"/projects/{study.project}"
+    accept_job = accept.accept
+
+    def overtaken(*arguments: Any) -> accept.Accepted | None:
+        assert api.delete(path).status_code == 204
+        return accept_job(*arguments)
+
+    monkeypatch.setattr(f"common.{routine}.service.accept.accept", overtaken)
+    body = {
+        "personas": {"audience": AUDIENCE, "size": 4},
+        "focus_groups": {"name": "Milk", "panel_job_id": study.panel["id"], "questions": QUESTIONS},
+    }
+    before = api.sql("SELECT count(*) FROM jobs")
+    response: Any = api.post(f"{path}/{route}", body[routine])
+    assert (response.status_code, response.json["code"]) == (404, "project_not_found")
+    assert api.sql("SELECT count(*) FROM jobs") == before

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from common import bootstrap
 from common.bus.envelope import to_push
@@ -18,6 +19,7 @@ from common.errors import Unauthenticated
 from common.events import dead_letters
 from common.events.models import EVENT, AnalysisRequested, AnyEvent, JobAccepted, JobFinished, PersonaRequested
 from common.ids import new_id
+from common.releases.models import Policy
 from common.settings import LOCAL_WORKSPACE
 from tests.fixtures.api import Api, run_to_the_end, serve
 
@@ -188,6 +190,18 @@ def test_maintenance_while_the_bus_is_down(api: Api) -> None:
     api.bus.broken = True
     response = serve("maintenance").test_client().post("/")
     assert (response.status_code, response.json) == (503, {"code": "bus_unavailable", "detail": "the bus is down"})
+
+
+def test_a_part_of_maintenance_that_fails_stops_no_other(api: Api) -> None:
+    """Releases are looked after while the bus is down, and jobs while Cloud Run cannot be asked."""
+    panel(api)
+    api.sql("UPDATE jobs SET deadline_at = now() - interval '1 second'")
+    api.services.__dict__["policies"] = {"api": Policy("api")}
+    api.bus.broken = True
+    with capture_logs() as logs:
+        assert serve("maintenance").test_client().post("/").status_code == 503
+    assert {"service_not_observed", "sweep_incomplete"} <= {entry["event"] for entry in logs}
+    assert api.sql("SELECT stop_reason FROM jobs") == [("deadline",)]
 
 
 FUNCTIONS = [*sorted(NAMES), "maintenance"]

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from common.ids import new_id
 from common.jobs.accept import Along, accept, find_repeat
 from common.jobs.errors import IdempotencyKeyReused
+from common.projects.service import delete_project
 from common.settings import LOCAL_WORKSPACE
 from tests.integration.jobs.conftest import Jobs
 
@@ -38,3 +39,11 @@ def test_an_accepted_job_is_the_one_that_is_read(jobs: Jobs) -> None:
     accepted = accept(jobs.engine, LOCAL_WORKSPACE, jobs.new(budget_micros=5, subject_id=new_id()))
     assert accepted is not None
     assert accepted.job == jobs.get(accepted.job.id)
+
+
+def test_a_job_of_a_project_that_was_just_deleted_is_not_accepted(jobs: Jobs) -> None:
+    """Whoever looked before it was deleted would have work done, and paid, for nobody."""
+    new = jobs.new()
+    delete_project(jobs.engine, jobs.relay, LOCAL_WORKSPACE, jobs.project_id)
+    assert accept(jobs.engine, LOCAL_WORKSPACE, new) is None
+    assert jobs.sql("SELECT count(*) FROM jobs") == [(0,)]

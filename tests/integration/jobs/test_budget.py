@@ -6,11 +6,13 @@ from uuid import UUID
 
 import pytest
 
+from common.bus.topology import ANSWERS
 from common.database.engine import autocommit
 from common.ids import item_id
 from common.jobs import leases, outcomes, spending
 from common.jobs.errors import ItemBusy, OverBudget
 from common.jobs.models import Claim, Effect
+from common.jobs.sweep import sweep
 from common.llm.port import Calls
 from common.settings import LOCAL_WORKSPACE
 from tests.integration.jobs.conftest import NOTHING, Jobs, LoseReply, paid
@@ -99,6 +101,23 @@ def test_money_that_others_hold_may_come_back(jobs: Jobs) -> None:
     jobs.work(second, perform, reserve_micros=30)
     assert jobs.get(job_id).items.done == 2
     assert money(jobs, job_id) == (50, 0)
+
+
+def test_items_that_wait_for_money_are_not_asked_for_once_more(jobs: Jobs) -> None:
+    """Their events come again by themselves, each after a while of its own: the sweeper adds none to them."""
+    job_id = accept(jobs)
+    claim(jobs, job_id, 0, 60)
+    waits = set()
+    for position in (1, 2):
+        with pytest.raises(ItemBusy) as busy:
+            claim(jobs, job_id, position, 60)
+        waits.add(busy.value.retry_after)
+    assert len(waits) == 2
+    jobs.bus.take(ANSWERS)
+    jobs.sql("UPDATE job_items SET updated_at = updated_at - interval '121 seconds' WHERE state = 'ready'")
+    assert sweep(jobs.engine, jobs.relay).asked == 0
+    jobs.sql("UPDATE job_items SET updated_at = updated_at - interval '1 minute' WHERE state = 'ready'")
+    assert sweep(jobs.engine, jobs.relay).asked == 2
 
 
 def test_a_job_without_a_budget_pays_for_everything(jobs: Jobs) -> None:

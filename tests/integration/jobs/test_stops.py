@@ -48,6 +48,46 @@ def test_the_reasons_count_every_item_that_was_skipped(
     assert reasons == ({"invalid_input": ("x: cannot be", 1)} if failed else {})
 
 
+def test_the_reasons_of_what_stays_skipped_outlive_a_retry(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry runs what failed; what was never laid out is still skipped for the reason it was."""
+    job_id = jobs.accept()
+
+    def refuse(claim: Claim, calls: Calls, deadline: float) -> Effect:
+        raise InvalidInput.of("x", "cannot be")
+
+    lay_out_some(jobs, monkeypatch, 3)
+    jobs.work(jobs.asked()[0], refuse)
+    with autocommit(jobs.engine) as connection:
+        stops.stop(connection, LOCAL_WORKSPACE, job_id, "deadline")
+        reopen.reopen(connection, LOCAL_WORKSPACE, job_id, resume=False)
+    sweep(jobs.engine, jobs.relay)
+    jobs.run()
+    job = jobs.get(job_id)
+    assert (job.state, job.items.skipped, job.stop_reason) == ("partial", 5, None)
+    assert [(reason.code, reason.items) for reason in job.reasons] == [("deadline", 5)]
+
+
+def test_what_is_skipped_after_a_stop_is_skipped_for_its_reason(jobs: Jobs) -> None:
+    """A job that was cancelled, and then could not go on, was cancelled."""
+    job_id = jobs.accept()
+    jobs.fan_out()
+    first = leases.claim(
+        jobs.engine, LOCAL_WORKSPACE, job_id, jobs.asked()[0].item_id, kind="focus_group", reserve_micros=0
+    )
+    assert first is not None
+    with autocommit(jobs.engine) as connection:
+        stops.stop(connection, LOCAL_WORKSPACE, job_id, "cancelled")
+    outcomes.release(jobs.engine, first, code="internal", reason="an unexpected error", calls=[])
+    event = JobAccepted(workspace_id=LOCAL_WORKSPACE, job_id=job_id)
+    fan_out.give_up(event, "no luck", engine=jobs.engine, relay=jobs.relay)
+    job = jobs.get(job_id)
+    assert (job.state, job.stop_reason) == ("cancelled", "cancelled")
+    assert [(reason.code, reason.detail, reason.items) for reason in job.reasons] == [
+        ("cancelled", "the job was cancelled", 6)
+    ]
+    assert jobs.sql("SELECT DISTINCT reason FROM job_items") == [("the job was cancelled",)]
+
+
 @pytest.mark.parametrize("laid_out", [False, True])
 def test_a_job_that_cannot_go_on_ends_with_the_cause(jobs: Jobs, laid_out: bool) -> None:
     """What is done stays; giving it up again, or what is no job, changes nothing; resuming runs the rest."""

@@ -12,7 +12,7 @@ from common.database.engine import autocommit
 from common.events import outbox
 from common.events.models import EVENT, JobFinished
 from common.ids import item_id
-from common.jobs import ends, leases, stops
+from common.jobs import ends, fan_out, leases, reopen, stops
 from common.jobs.sweep import sweep
 from common.settings import LOCAL_WORKSPACE
 from tests.integration.jobs.conftest import Jobs, lay_out_some
@@ -62,6 +62,27 @@ def test_a_layout_whose_event_was_lost_is_asked_for_again(
     assert jobs.events(job_id)[-1][1] == "asked_again"
     assert [message.attributes["traceparent"] for topic, message in jobs.bus.published if topic == JOBS] == [TRACE]
     assert sorted(jobs.run()) == list(range(6))
+    assert jobs.get(job_id).state == "completed"
+
+
+def test_a_job_that_nothing_carries_on_ends(jobs: Jobs) -> None:
+    """Whoever lays it out dies of it each time: after an hour of asking it ends, says so, and can be resumed."""
+    job_id = jobs.accept()
+    for _ in range(fan_out.MOST_ASKED):
+        wait_long(jobs)
+        assert sweep(jobs.engine, jobs.relay).asked == 1
+    wait_long(jobs)
+    sweep(jobs.engine, jobs.relay)
+    job = jobs.get(job_id)
+    assert (job.state, job.stop_reason, job.items.skipped) == ("failed", "error", 6)
+    assert job.reasons[0].detail == "the job could not go on: nothing came of asking 30 times"
+    jobs.bus.take(JOBS)
+    with jobs.engine.begin() as connection:
+        pending = reopen.reopen(connection, LOCAL_WORKSPACE, job_id, resume=True)
+    wait_long(jobs)
+    jobs.relay.send(pending)
+    assert sweep(jobs.engine, jobs.relay).asked == 1
+    jobs.run()
     assert jobs.get(job_id).state == "completed"
 
 
@@ -140,16 +161,41 @@ def test_an_end_that_was_heard_or_waits_for_the_bus_is_not_told_again(jobs: Jobs
     jobs.run()
     event = EVENT.validate_json(jobs.bus.take(RESULTS)[0])
     assert isinstance(event, JobFinished)
-    ends.note_heard(jobs.engine, event)
-    ends.note_heard(jobs.engine, event)
+    for _ in range(2):
+        with ends.hearing(jobs.engine, event):
+            pass
     end(jobs, "10 minutes")
     assert sweep(jobs.engine, jobs.relay).asked == 0
-    jobs.sql("UPDATE jobs SET version = version + 2 WHERE id = :id", id=job_id)
+    with ends.hearing(jobs.engine, event):
+        jobs.sql("UPDATE jobs SET version = version + 2 WHERE id = :id", id=job_id)
     with autocommit(jobs.engine) as connection:
         waiting = outbox.put(connection, LOCAL_WORKSPACE, [(RESULTS, event)])
     assert sweep(jobs.engine, jobs.relay).asked == 0
     jobs.relay.send(waiting)
     assert sweep(jobs.engine, jobs.relay).asked == 1
+
+
+def test_an_end_whose_hearing_failed_is_told_again(jobs: Jobs) -> None:
+    """Whoever begins what follows on it did not get through."""
+    jobs.accept(total=1)
+    jobs.run()
+    event = EVENT.validate_json(jobs.bus.take(RESULTS)[0])
+    assert isinstance(event, JobFinished)
+    with pytest.raises(RuntimeError), ends.hearing(jobs.engine, event):
+        raise RuntimeError
+    end(jobs, "10 minutes")
+    assert sweep(jobs.engine, jobs.relay).asked == 1
+
+
+def test_ends_that_were_told_again_stand_in_the_way_of_none(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many nobody takes, the next one is told."""
+    monkeypatch.setattr("common.jobs.sweep.LIMIT", 2)
+    for expected in (2, 1, 0):
+        for _ in range(2 if expected == 2 else expected):
+            jobs.accept(total=1)
+        jobs.run()
+        end(jobs, "10 minutes")
+        assert sweep(jobs.engine, jobs.relay).asked == expected
 
 
 def end(jobs: Jobs, ago: str) -> None:
