@@ -33,11 +33,16 @@ run: $(VENV)/.ready ## keep the stack up at http://localhost:8080 until Ctrl-C (
 neo4j: $(VENV)/.ready ## run Neo4j at bolt://127.0.0.1:7687 until Ctrl-C (needs a JDK and Maven)
 	@$(BIN)/python -m local.neo4j
 
+# Of each run its own: pytest closes the one that all runs share to other users whenever one begins, and the Postgres
+# of a test that root runs is one. It stays after a failure.
+OWN_TMP = export PYTEST_DEBUG_TEMPROOT=$$(mktemp -d) &&
+TIDY = rm -rf "$$PYTEST_DEBUG_TEMPROOT"
+
 test: $(VENV)/.ready-dev ## run all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not soak" $(ARGS)
+	@$(OWN_TMP) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not soak" $(ARGS) && $(TIDY)
 
 soak: $(VENV)/.ready-dev ## run the long forms of the fault tests
-	@$(BIN)/python -m pytest -q -m soak $(ARGS)
+	@$(OWN_TMP) $(BIN)/python -m pytest -q -m soak $(ARGS) && $(TIDY)
 
 bench: $(VENV)/.ready-dev ## measure speed and memory, print a table, write build/bench.json (CASE=... runs one)
 	@$(BIN)/python -m local.bench $(if $(CASE),--case $(CASE))

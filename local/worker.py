@@ -79,6 +79,8 @@ class Worker:
         pause = 0.0
         while not self._stopping.is_set():
             self._bell.wait(pause)
+            if self._stopping.is_set():
+                break
             pause = self._visit_safely(pause)
             time.sleep(PACE_SECONDS)
         self._drain()
@@ -110,9 +112,9 @@ class Worker:
         settled = self._take_settled()
         try:
             self._make_sure(settled)
-            self._bus.nack(settled.failed)
+            self._refuse(settled.failed)
             settled.failed.clear()
-            free = self._threads - len(self._leases)
+            free = 0 if self._stopping.is_set() else self._threads - len(self._leases)
             if free:
                 received = self._bus.receive(free, owner=self._name, done=settled.done)
             else:
@@ -164,6 +166,12 @@ class Worker:
         for lease in due:
             lease.renew_at = now + self._bus.ack_deadline(lease.received) / 2
 
+    def _refuse(self, failed: list[Received]) -> None:
+        if self._stopping.is_set():
+            self._bus.postpone(failed, seconds=0.0)  # others may try at once: most was refused for our end
+        else:
+            self._bus.nack(failed)
+
     def _take_settled(self) -> _Settled:
         with self._lock:
             settled, self._settled = self._settled, _Settled()
@@ -188,5 +196,5 @@ class Worker:
     def _settle(self) -> None:
         settled = self._take_settled()
         self._bus.ack(settled.done)
-        self._bus.postpone(settled.failed, seconds=0.0)  # others may try at once: most was refused for our end
+        self._refuse(settled.failed)
         self._renew(time.monotonic())

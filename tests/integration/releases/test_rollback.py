@@ -189,15 +189,16 @@ def test_a_revision_beside_it_that_suffers_as_well_shows_a_dependency(watch: Wat
 
 def test_a_cloud_run_that_is_away_for_long_is_told(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """The alert comes again and again; after five minutes a human learns why nothing happens, and when it does."""
-    monkeypatch.setattr("common.google_api.READ_SECONDS", 0.1)
     watch.world.faults.reads_down = 1000
     instance = watch.rollback()
-    with pytest.raises(CloudRunUnavailable):
-        instance.answer(notification())
-    assert watch.sql("SELECT 1 FROM notifications") == []
     late = replace(instance, clock=lambda: now() + timedelta(minutes=4))
-    with pytest.raises(CloudRunUnavailable):
-        late.answer(notification())
+    with monkeypatch.context() as hasty:
+        hasty.setattr("common.google_api.READ_SECONDS", 0.1)
+        with pytest.raises(CloudRunUnavailable):
+            instance.answer(notification())
+        assert watch.sql("SELECT 1 FROM notifications") == []
+        with pytest.raises(CloudRunUnavailable):
+            late.answer(notification())
     assert watch.sql("SELECT code FROM incidents") == [("cloud_run_unavailable",)]
     watch.world.faults.reads_down = 0
     watch.requests(BAD)
@@ -298,10 +299,11 @@ def test_traffic_that_cannot_be_moved_is_told_and_not_tried_for_ever(watch: Watc
 
 def test_monitoring_that_is_away_has_a_fresh_alert_come_again(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """How much traffic there was has to be known before it is judged."""
-    monkeypatch.setattr("common.google_api.READ_SECONDS", 0.2)
     watch.world.faults.monitoring_down = 100
-    with pytest.raises(Unavailable):
-        watch.answer(notification())
+    with monkeypatch.context() as hasty:
+        hasty.setattr("common.google_api.READ_SECONDS", 0.2)
+        with pytest.raises(Unavailable):
+            watch.answer(notification())
     watch.world.faults.monitoring_down = 0
     assert watch.answer(notification()).action == "roll_back"
 

@@ -105,7 +105,7 @@ def test_no_more_is_claimed_than_there_are_threads_for(bus: EmbeddedBus, empty_e
 def test_a_lease_is_renewed_while_its_function_works(empty_engine: Engine) -> None:
     """A function that takes longer than the ack deadline keeps its message to itself."""
     ensure_schema(empty_engine)
-    bus = EmbeddedBus(empty_engine, subscriptions=[Subscription("work-sub", "work", "work", ack_deadline=1)])
+    bus = EmbeddedBus(empty_engine, subscriptions=[Subscription("work-sub", "work", "work", ack_deadline=4)])
     finish = threading.Event()
     begun: list[int] = []
     bus.publish("work", [Message(b"x")])
@@ -117,7 +117,7 @@ def test_a_lease_is_renewed_while_its_function_works(empty_engine: Engine) -> No
 
     def leased_anew() -> bool:
         with empty_engine.connect() as connection:
-            age = text("SELECT visible_at - published_at > interval '2.5 seconds' FROM embedded_bus.deliveries")
+            age = text("SELECT visible_at - published_at > interval '5 seconds' FROM embedded_bus.deliveries")
             return bool(connection.execute(age).scalar())
 
     with working(bus, wait):
@@ -144,6 +144,30 @@ def test_what_is_refused_at_the_end_is_there_for_others_at_once(bus: EmbeddedBus
         eventually(lambda: rows(empty_engine) == [(1, None, True)])
 
 
+def test_what_is_refused_as_the_end_begins_is_there_for_others_at_once(
+    bus: EmbeddedBus, empty_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what the visit settles that is under way just then."""
+    refuse = threading.Event()
+    bus.publish("work", [Message(b"x")])
+
+    def wait() -> int:
+        refuse.wait(30)
+        return 503
+
+    with working(bus, wait) as worker:
+        take = worker._take_settled
+
+        def told_then() -> Any:
+            if (taken := take()).failed:
+                worker.stop()
+            return taken
+
+        monkeypatch.setattr(worker, "_take_settled", told_then)
+        refuse.set()
+        eventually(lambda: rows(empty_engine) == [(1, None, True)])
+
+
 def test_what_does_not_end_is_handed_back(bus: EmbeddedBus, empty_engine: Engine) -> None:
     """A message whose function is still at work when the process has to end is there for others at once."""
     finish = threading.Event()
@@ -153,7 +177,7 @@ def test_what_does_not_end_is_handed_back(bus: EmbeddedBus, empty_engine: Engine
         finish.wait(30)
         return 204
 
-    with working(bus, wait) as worker:
+    with working(bus, wait, threads=1) as worker:
         eventually(lambda: rows(empty_engine) and rows(empty_engine)[0][1] == "w")
         worker.hand_back()
         assert rows(empty_engine) == [(1, None, True)]

@@ -140,7 +140,7 @@ def test_an_endpoint_that_is_not_there_yet_is_waited_for(tasks: TaskServer, refu
     adapter = client(tasks.url)
     adapter.schedule([HttpTask(f"http://127.0.0.1:{port}/work", b'{"a": 1}')], delay=0.01)
     adapter.close()
-    eventually(lambda: len(refusals) == 2)
+    eventually(lambda: len(refusals) >= 2)
     assert all(isinstance(reason, ConnectionRefusedError) for reason in refusals)
     with serving(answer, port=port):
         eventually(lambda: came)
