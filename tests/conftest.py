@@ -1,9 +1,17 @@
 """The servers and data every test may ask for."""
 
+import os
+
 from hypothesis import HealthCheck, settings
 
-# Tests share two cores: how long an example takes says nothing about the code.
-settings.register_profile("sight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Tests share two cores: how long an example takes says nothing about the code. CI says the same of the same commit; all
+# other runs look at examples that were not seen before.
+settings.register_profile(
+    "sight",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
 settings.load_profile("sight")
 
 pytest_plugins = [
