@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from common.cloud_run.documents import failure_of, same_shares, same_traffic, service_of, target_document
-from common.cloud_run.merging import merged, moved_by_others
+from common.cloud_run.merging import lost, merged, moved_by_others
 from common.cloud_run.port import CloudRunUnavailable, Service, Target, TrafficNotMoved
 from common.google_api import ApiError, GoogleApi, pause
 
@@ -70,7 +70,11 @@ class Move:
         if moved_by_others(traffic, seen, found.traffic, found.latest_ready):
             who = found.last_modifier or "somebody"
             raise TrafficNotMoved(f"{who} moved the traffic of {found.name} meanwhile: it is left where it is")
-        return merged(traffic, seen, found.traffic, lambda name: self._with_revisions(document).is_ready(name))
+        asked = merged(traffic, seen, found.traffic, lambda name: self._with_revisions(document).is_ready(name))
+        dropped = lost(found.traffic, asked)
+        if dropped:
+            log.warning("tags_dropped", service=found.name, tags=dropped)
+        return asked
 
     def _followed(self, operation: dict[str, Any]) -> str:
         """Waits for the end of an operation and returns how it failed, or nothing. One that can no longer be asked

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from common.cloud_run.own_tags import STABLE_TAG
 from common.errors import Conflict, InvalidInput
 from common.releases import traffic
 from common.releases.decision import successor
 from common.releases.ledger import RecordWaiting
-from common.releases.models import ROLLBACK, ROLLOUT, STABLE_TAG, Alert, Decision
+from common.releases.models import ROLLBACK, ROLLOUT, Alert, Decision
 from common.releases.record import record_of
 
 if TYPE_CHECKING:

@@ -33,9 +33,9 @@ def decide(
     source = accused(alert, service)
     if source is None or source.name not in service.serving:
         return _not_serving(alert, source, history)
-    last = _last_taken_back(history)
+    last = _latest(*history.rolled_back_at, history.taken_back_at, history.sent_back_at)
     if alert.revision is None and alert.started_at is not None and last is not None and alert.started_at <= last:
-        reason = f"it began before the last rollback, which was {_ago(now - last)}, and names no revision"
+        reason = f"it began before users were last sent back, which was {_ago(now - last)}, and names no revision"
         return Decision("none", "already_rolled_back", reason)
     return _about(source, alert, service, history, evidence, policy, now)
 
@@ -104,7 +104,7 @@ def _about(
     since, what = _blamed_since(source, history)
     if now - since > timedelta(seconds=policy.blame_seconds):
         return notify("too_old", f"{source.name} {what} {_ago(now - since)}: the cause is something else")
-    last = _last_taken_back(history)
+    last = _latest(*history.rolled_back_at, history.taken_back_at)
     if last is not None and now - last < timedelta(seconds=policy.cooldown_seconds):
         return notify("cooling_down", f"the last rollback was {_ago(now - last)}: a human should look first")
     day = [at for at in history.rolled_back_at if now - at < timedelta(days=1)]
@@ -137,17 +137,17 @@ def _about(
 
 def _blamed_since(source: Revision, history: History) -> tuple[datetime, str]:
     """From when on a revision can be the cause of what begins, and in words what happened then. One on its way has
-    had users for no longer than its release, however long ago it was deployed."""
-    if source.name in history.promoted:
-        return history.promoted[source.name], "got all the traffic"
-    if source.name in history.released:
-        return history.released[source.name], "began to be released"
-    return source.created_at, "was deployed"
+    had users for no longer than its release, however long ago it was deployed, or promoted if it is released again."""
+    known = [
+        (when[source.name], what)
+        for when, what in ((history.released, "began to be released"), (history.promoted, "got all the traffic"))
+        if source.name in when
+    ]
+    return max(known, default=(source.created_at, "was deployed"))
 
 
-def _last_taken_back(history: History) -> datetime | None:
-    taken_back = (history.taken_back_at,) if history.taken_back_at is not None else ()
-    return max((*history.rolled_back_at, *taken_back), default=None)
+def _latest(*times: datetime | None) -> datetime | None:
+    return max((at for at in times if at is not None), default=None)
 
 
 def _complaint(alert: Alert) -> str:

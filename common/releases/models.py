@@ -18,15 +18,6 @@ ROLLBACK = "rollback"
 ROLLOUT = "rollout"
 """Who changes traffic while a release walks up."""
 
-STABLE_TAG = "stable"
-"""Tags the revision promoted last, so that its own address answers and Cloud Run itself remembers it."""
-
-PREVIOUS_TAG = "previous"
-"""Tags the revision promoted before that one."""
-
-FAILED_TAG_PREFIX = "failed-"
-"""Begins the tag of a revision marked failed: what a rollback knows when Postgres cannot be asked."""
-
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -95,7 +86,8 @@ newer revision or by what somebody did by hand."""
 @dataclass(frozen=True, slots=True)
 class Release:
     """A revision on its way to all the traffic, or at the end of it. `percent` is its share as Sight set it last, and
-    the rest is that of `previous`; `step` counts the looks taken, `holds` those in a row that could not judge."""
+    the rest is that of `previous`; `step` counts the looks taken, `holds` those in a row that could not judge.
+    `created_at` is when it began, the last time where it began again."""
 
     id: UUID
     service: str
@@ -137,11 +129,14 @@ class History:
     closed: frozenset[str] = frozenset()
     """Incidents known to have closed: their opening may arrive after that."""
     released: Mapping[str, datetime] = field(default_factory=dict)
-    """When the release of each revision began."""
+    """When the release of each revision began, the last time where it began again."""
     rolled_back_at: tuple[datetime, ...] = ()
     """The rollbacks of the last 24 hours."""
     taken_back_at: datetime | None = None
     """When a release last took its revision's share back, within the last 24 hours."""
+    sent_back_at: datetime | None = None
+    """When users were last sent back from a revision, as it was taken back or a newer one took its place, within the
+    last 24 hours."""
     moved_by_hand_at: datetime | None = None
     paused: bool = False
 

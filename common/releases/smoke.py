@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
+
 if TYPE_CHECKING:
     import urllib3
 
@@ -18,12 +20,18 @@ PATIENCE_SECONDS = 30.0
 JOB_SECONDS = 180.0
 PAUSE_SECONDS = 1.0
 FOR_NOW = frozenset({429, 500, 502, 503, 504})
+TURNED_AWAY = frozenset({429, 503})
+"""What a request is answered that nobody began with: there is no instance for it yet, or too much to do."""
+
+NOT_FOUND = 404
 LOCKED_OUT = frozenset({401, 403})
 PANEL = {
     "audience": {"name": "Smoke test", "dimensions": {"age": {"18-39": 0.5, "40+": 0.5}}},
     "size": 2,
     "budget_usd": 0.5,
 }
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +53,15 @@ class SmokeTest(Protocol):
 
 
 class _Failed(Exception):
-    def __init__(self, message: str, *, judges: bool = True) -> None:
+    """`status` is that of the answer, None where there was none."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
-        self.judges = judges
+        self.status = status
+
+    @property
+    def judges(self) -> bool:
+        return self.status not in LOCKED_OUT
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ class HttpSmokeTest:
     pause: float = PAUSE_SECONDS
 
     def __call__(self, address: str, revision: str, *, paths: Sequence[str], job: bool) -> Smoke:
-        """Stops at the first thing that fails, and leaves nothing behind."""
+        """Stops at the first thing that fails, and leaves nothing behind that it can delete."""
         import urllib3
 
         base = address.rstrip("/")
@@ -90,22 +104,24 @@ class HttpSmokeTest:
             if found["state"] != "completed":
                 reasons = "; ".join(reason["detail"] or reason["code"] for reason in found["reasons"])
                 raise _Failed(f"a panel of two ended {found['state']}" + (f": {reasons}" if reasons else ""))
-        except Exception:
+        finally:
             self._clean_up(http, project)
-            raise
-        self._ask(http, "DELETE", project)
 
     def _clean_up(self, http: urllib3.PoolManager, project: str) -> None:
+        """Deletes the project. That it cannot is no verdict on the revision, which has done or failed by then what it
+        was asked for."""
         try:
             self._ask(http, "DELETE", project)
-        except _Failed:
-            return  # what failed first is what there is to tell
+        except _Failed as failure:
+            if failure.status != NOT_FOUND:  # it is gone where only the answer was lost, and the repeat finds nothing
+                log.warning("smoke_test_left", project=project, problem=str(failure))
 
     def _ask(
         self, http: urllib3.PoolManager, method: str, url: str, body: dict[str, Any] | None = None, *, key: str = ""
     ) -> dict[str, Any]:
         """The JSON object of an answer, empty where it is none. What may pass is asked for again while patience lasts,
-        unless that would do a thing twice. Raises `_Failed`."""
+        unless that would do a thing twice: a POST without a key is only repeated where it was turned away or not
+        answered, and the worst that can leave is a spare project with nothing in it. Raises `_Failed`."""
         from urllib3.exceptions import HTTPError
 
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -114,6 +130,7 @@ class HttpSmokeTest:
         if key:
             headers["Idempotency-Key"] = key
         data = None if body is None else json.dumps(body).encode()
+        passing = FOR_NOW if method != "POST" or key else TURNED_AWAY
         shown = f"{method} /{url.split('/', 3)[3]}"
         deadline = time.monotonic() + self.patience
         while True:
@@ -125,9 +142,9 @@ class HttpSmokeTest:
                 if response.status < 300:
                     return _object(response.data)
                 problem, status = f"{shown} answered {response.status}", response.status
-            again = (status is None or status in FOR_NOW) and (method != "POST" or bool(key))
+            again = status is None or status in passing
             if not again or time.monotonic() + self.pause > deadline:
-                raise _Failed(problem, judges=status not in LOCKED_OUT)
+                raise _Failed(problem, status)
             time.sleep(self.pause)
 
 

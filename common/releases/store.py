@@ -74,6 +74,16 @@ def history(connection: Connection, service: str, region: str, now: datetime, *,
     """What is remembered of a service, and of one incident whether it was acted on and whether it is closed."""
     row = connection.execute(
         text("""
+            WITH sent_back AS (
+                SELECT coalesce(c.verified_at, c.created_at) AS at, b.revision = r.revision AS taken_back
+                FROM traffic_changes c JOIN releases r ON r.id = c.release_id
+                CROSS JOIN LATERAL jsonb_to_recordset(c.before) AS b (revision text, percent int)
+                WHERE c.service = :service AND c.region = :region AND c.actor = :rollout AND c.state <> 'failed'
+                  AND c.created_at > CAST(:now AS timestamptz) - interval '1 day'
+                  AND b.percent > 0 AND b.revision IS DISTINCT FROM r.previous AND NOT EXISTS (
+                      SELECT FROM jsonb_to_recordset(c.after) AS a (revision text, percent int)
+                      WHERE a.percent > 0 AND a.revision = b.revision)
+            )
             SELECT
                 (SELECT coalesce(jsonb_object_agg(revision, promoted_at), '{}') FROM releases
                  WHERE service = :service AND region = :region AND promoted_at IS NOT NULL) AS promoted,
@@ -90,15 +100,8 @@ def history(connection: Connection, service: str, region: str, now: datetime, *,
                    AND created_at > CAST(:now AS timestamptz) - interval '1 day') AS rolled_back_at,
                 (SELECT coalesce(jsonb_object_agg(revision, created_at), '{}') FROM releases
                  WHERE service = :service AND region = :region) AS released,
-                (SELECT max(coalesce(c.verified_at, c.created_at))
-                 FROM traffic_changes c JOIN releases r ON r.id = c.release_id
-                 WHERE c.service = :service AND c.region = :region AND c.actor = :rollout AND c.state <> 'failed'
-                   AND c.created_at > CAST(:now AS timestamptz) - interval '1 day'
-                   AND EXISTS (
-                       SELECT FROM jsonb_to_recordset(c.before) AS b (revision text, percent int)
-                       WHERE b.percent > 0 AND b.revision IS DISTINCT FROM r.previous AND NOT EXISTS (
-                           SELECT FROM jsonb_to_recordset(c.after) AS a (revision text, percent int)
-                           WHERE a.percent > 0 AND a.revision = b.revision))) AS taken_back_at,
+                (SELECT max(at) FROM sent_back WHERE taken_back) AS taken_back_at,
+                (SELECT max(at) FROM sent_back) AS sent_back_at,
                 (SELECT max(created_at) FROM traffic_changes
                  WHERE service = :service AND region = :region AND NOT actor = ANY(:automatic)) AS moved_by_hand_at,
                 (SELECT paused FROM automations WHERE service = :service AND region = :region) AS paused
@@ -122,6 +125,7 @@ def history(connection: Connection, service: str, region: str, now: datetime, *,
         released={name: datetime.fromisoformat(at) for name, at in row.released.items()},
         rolled_back_at=tuple(row.rolled_back_at or ()),
         taken_back_at=row.taken_back_at,
+        sent_back_at=row.sent_back_at,
         moved_by_hand_at=row.moved_by_hand_at,
         paused=bool(row.paused),
     )

@@ -1,7 +1,8 @@
 """Composes traffic: where it goes, and the tags by which Cloud Run itself remembers what Sight did.
 
 Tags of others are kept, but for those on a revision that is not ready or is gone: one of them is enough for Cloud Run
-to move no traffic at all. A rollback that finds Postgres gone reads its memory from these tags.
+to move no traffic at all. A rollback that finds Postgres gone reads its memory from these tags, and the revision that
+it has most to remember of is one that crashes and so is not ready: its mark is then on the one that took over.
 """
 
 from __future__ import annotations
@@ -12,8 +13,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from common.cloud_run.own_tags import (
+    FAILED_TAG_PREFIX,
+    INSTEAD_TAG_PREFIX,
+    PREVIOUS_TAG,
+    STABLE_TAG,
+    is_failed_mark,
+)
 from common.cloud_run.port import Target
-from common.releases.models import FAILED_TAG_PREFIX, PREVIOUS_TAG, STABLE_TAG, History
+from common.releases.models import History
 
 if TYPE_CHECKING:
     from common.cloud_run.port import Service
@@ -30,19 +38,28 @@ KEPT_FAILED = 20
 
 def failed_tag(revision: str) -> str:
     """The tag of a revision marked failed."""
-    return FAILED_TAG_PREFIX + hashlib.sha256(revision.encode()).hexdigest()[:8]
+    return FAILED_TAG_PREFIX + _digest(revision)
+
+
+def instead_tag(revision: str) -> str:
+    """The tag of the revision that took over from one marked failed which is not ready."""
+    return INSTEAD_TAG_PREFIX + _digest(revision)
+
+
+def _digest(revision: str) -> str:
+    return hashlib.sha256(revision.encode()).hexdigest()[:8]
 
 
 def back_to(service: Service, target: str, failed: str) -> list[Target]:
     """All the traffic to `target`, which is the stable one again, and the mark on the one that failed."""
     ours = {STABLE_TAG: target, failed_tag(failed): failed}
-    return [Target(target, 100), *_tagged(service, ours, {PREVIOUS_TAG} & _tags_on(service, target))]
+    return [Target(target, 100), *_tagged(service, ours, target, _tags_on(service, target) & {PREVIOUS_TAG})]
 
 
 def split(service: Service, shares: Iterable[tuple[str, int]], stable: str | None) -> list[Target]:
     """The traffic in these shares, all tags as they are but for that of the stable revision."""
     ours = {} if stable is None else {STABLE_TAG: stable}
-    return [*(Target(name, percent) for name, percent in shares if percent), *_tagged(service, ours, set())]
+    return [*(Target(name, percent) for name, percent in shares if percent), *_tagged(service, ours, stable)]
 
 
 def promoted(service: Service, revision: str, previous: str | None) -> list[Target]:
@@ -50,7 +67,7 @@ def promoted(service: Service, revision: str, previous: str | None) -> list[Targ
     ours = {STABLE_TAG: revision}
     if previous is not None and previous != revision:
         ours[PREVIOUS_TAG] = previous
-    return [Target(revision, 100), *_tagged(service, ours, set())]
+    return [Target(revision, 100), *_tagged(service, ours, revision)]
 
 
 def remembered(service: Service, history: History) -> History:
@@ -60,7 +77,7 @@ def remembered(service: Service, history: History) -> History:
     A deployment changes the service as well, but creates a revision in the same moment. A rollback leaves the newest
     revision marked failed.
     """
-    failed = {name for name in service.by_name if service.tagged(failed_tag(name)) is not None}
+    failed = {name for name in service.by_name if service.tagged(failed_tag(name)) or service.tagged(instead_tag(name))}
     promoted: dict[str, datetime] = {}
     for tag in (STABLE_TAG, PREVIOUS_TAG):
         tagged = service.tagged(tag)
@@ -85,20 +102,33 @@ def remembered(service: Service, history: History) -> History:
     )
 
 
-def _tagged(service: Service, ours: dict[str, str], dropped: set[str]) -> list[Target]:
+def _tagged(
+    service: Service, ours: dict[str, str], keeper: str | None, dropped: frozenset[str] = frozenset()
+) -> list[Target]:
+    """The tags there are and `ours`, without those `dropped`; `keeper` has the marks of what is not ready."""
     kept = [
         Target(target.revision, 0, target.tag)
         for target in service.traffic
         if target.tag is not None and target.tag not in ours and target.tag not in dropped
     ]
-    marks = [target for target in kept if (target.tag or "").startswith(FAILED_TAG_PREFIX)]
+    marks = [target for target in kept if is_failed_mark(target.tag)]
     forgotten = marks[: max(0, len(marks) - KEPT_FAILED)]
     tagged = [
         *(target for target in kept if target not in forgotten),
         *(Target(revision, 0, tag) for tag, revision in ours.items()),
     ]
-    return [target for target in tagged if target.revision is None or service.is_ready(target.revision)]
+    placed = {each.tag: each for each in (_placed(service, target, keeper) for target in tagged)}
+    return [target for target in placed.values() if target.revision is None or service.is_ready(target.revision)]
 
 
-def _tags_on(service: Service, revision: str) -> set[str]:
-    return {target.tag for target in service.traffic if target.tag and target.revision == revision}
+def _placed(service: Service, target: Target, keeper: str | None) -> Target:
+    """A tag where Cloud Run takes it: a mark whose revision is not ready is on `keeper`, and called by what it is."""
+    if keeper is None or target.revision is None or service.is_ready(target.revision) or not is_failed_mark(target.tag):
+        return target
+    tag = INSTEAD_TAG_PREFIX + (target.tag or "").rpartition("-")[2]
+    is_of_one_there_is = any(tag == instead_tag(name) for name in service.by_name)
+    return Target(keeper, 0, tag) if is_of_one_there_is else target
+
+
+def _tags_on(service: Service, revision: str) -> frozenset[str]:
+    return frozenset(target.tag for target in service.traffic if target.tag and target.revision == revision)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ import structlog
 
 from common.bus.topology import RELEASES
 from common.cloud_run.documents import same_shares
-from common.cloud_run.port import ServiceNotFound
 from common.errors import SightError
 from common.notify import send
 from common.notify.service import tell
@@ -74,12 +73,14 @@ class Walk:
     def begin(self, event: ReleaseDeployed) -> UUID | None:
         """Begins to release a revision that was deployed without traffic, once however often it is announced.
 
-        Returns None when it is known already or not to be released; in that case those who have to know are told.
-        Raises `Unavailable` when the event has to come again.
+        Returns None when it is known already or not to be released, whatever the reason; in that case those who have
+        to know are told. Raises `Unavailable` when the event has to come again.
         """
         try:
             begun = self.release(event)
-        except (ServiceNotFound, Refused) as error:
+        except SightError as error:
+            if error.retryable:
+                raise
             self._refuse(event, error.detail)
             return None
         return None if begun is None else begun.id
@@ -88,7 +89,8 @@ class Walk:
         """Begins a release as `begin` does and returns it, None when it is on its way already.
 
         An engineer, `by` name, may also release an older revision, have one released again that was replaced, and
-        let one go on that waits. Raises `Refused`, `ServiceNotFound`, or `Unavailable` when it is worth trying again.
+        let one go on that waits. Raises `Refused`, `ServiceNotFound`, `CloudRunRefused`, or `Unavailable` when it is
+        worth trying again; where the release was begun by then, it goes on by itself in a moment.
         """
         policy = self.policies.get(event.service)
         if policy is None:
@@ -113,17 +115,26 @@ class Walk:
                 told += self._moves.line(connection, begun, "deployed", said)
             send.offer(self.bus, told)
             if asked is not None:
-                self._moves.make(connection, begun, asked)
+                with self._moves.finished_soon(begun):
+                    self._moves.make(connection, begun, asked)
             else:
                 self._moves.schedule(begun, 0.0)
             return begun
 
     def abort(self, service: str, region: str, *, by: str, reason: str) -> Release:
         """Ends the release of a service that is under way without marking its revision failed, and sends its users
-        back to the stable one. Returns the release. Raises `Refused` when there is none, and what `CloudRun` raises."""
+        back to the stable one, unless somebody else has moved the traffic since. Returns the release.
+
+        Raises `Refused` when there is none, and what reading a service of Cloud Run does. Raises
+        `CloudRunUnavailable` as well when it is not known whether the users are back: that is finished in a moment, or
+        by asking again.
+        """
         with self._locked(service, region) as connection:
             with connection.begin():
                 release = walk_store.under_way(connection, service, region)
+                ended = walk_store.cut_off(connection, service, region) if release is None else None
+            if ended is not None:
+                return self._finish(connection, ended)
             if release is None:
                 raise Refused(f"no release of {service} is under way")
             found = self.cloud_run.service(service, region)
@@ -132,10 +143,23 @@ class Walk:
                 asked = walk_store.asked(connection, release.id)
                 if asked is not None:
                     walk_store.close(connection, release, asked, "failed", f"{by} ended the release before it was done")
-            has_users = any(each.revision == release.revision and each.percent for each in found.named)
-            step = Step("replaced", 0, "aborted", f"{by} ended it: {reason}", moves=ours and has_users)
-            self._moves.apply(connection, release, step, found, actor=by)
+            back, latest = shares(replace(release, percent=0)), found.latest_ready
+            away = not all(same_shares(each, back, latest) for each in (found.traffic, found.statuses))
+            said = f"{by} ended it: {reason}"
+            if away and not ours:
+                said += "; somebody else moved the traffic: it is left as it is now"
+            step = Step("replaced", 0, "aborted", said, moves=ours and away)
+            with self._moves.finished_soon(release):
+                self._moves.apply(connection, release, step, found, actor=by)
             return release
+
+    def _finish(self, connection: Connection, release: Release) -> Release:
+        with connection.begin():
+            asked = walk_store.asked(connection, release.id)
+        assert asked is not None
+        with self._moves.finished_soon(release):
+            self._moves.resume(connection, release, asked)
+        return release
 
     def take(self, event: ReleaseStepDue) -> None:
         """Looks at a release and takes its step, unless somebody has. Raises `Unavailable` when it has to come

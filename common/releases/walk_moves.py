@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import structlog
 from common.bus.port import BusUnavailable, Message
 from common.bus.topology import RELEASES
 from common.cloud_run.documents import same_shares, same_traffic
-from common.cloud_run.port import ServiceNotFound, TrafficNotMoved
+from common.cloud_run.port import CloudRunUnavailable, ServiceNotFound, TrafficNotMoved
 from common.notify import send
 from common.notify.service import tell
 from common.releases import store, walk_store
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from common.cloud_run.port import CloudRun, Service
     from common.releases.models import Policy, Release, ReleaseState
     from common.releases.walk_store import Asked
+
+FINISH_SECONDS = 5.0
+"""So soon a change is finished that was cut off while nobody's event would bring it again."""
 
 log = structlog.get_logger()
 
@@ -93,6 +97,18 @@ class Moves:
         else:
             detail = "somebody else moved the traffic meanwhile: it is left as it is now"
             self._not_moved(connection, release, asked, detail, ends="replaced")
+
+    @contextmanager
+    def finished_soon(self, release: Release) -> Iterator[None]:
+        """Has a change of traffic finished in a moment that Cloud Run cut off in this block: what an engineer asked
+        for does not come again as an event of the bus does. Where the bus is away too, the maintenance sweep has to."""
+        try:
+            yield
+        except CloudRunUnavailable:
+            # The number of a step that is taken already has what was asked for finished and nothing else: the next
+            # step itself is not to be looked at so soon.
+            self.schedule(replace(release, step=max(0, release.step - 1)), FINISH_SECONDS)
+            raise
 
     def _moved(self, connection: Connection, release: Release, asked: Asked) -> None:
         where = ", ".join(f"{target.percent} % to {target.revision}" for target in asked.change.after if target.percent)

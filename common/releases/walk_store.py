@@ -21,6 +21,8 @@ from common.releases.record import Change, targets_of
 from common.releases.steps import shares
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection, Engine
 
     from common.cloud_run.port import Service, Target
@@ -99,12 +101,16 @@ def find(connection: Connection, service: str, region: str, revision: str) -> Re
 
 def under_way(connection: Connection, service: str, region: str) -> Release | None:
     """The release of a service that is on its way, or waits on it for a human."""
-    where = "WHERE service = :service AND region = :region AND state IN ('smoke', 'walking', 'waiting')"
-    return _one(connection, f"{where} ORDER BY created_at DESC LIMIT 1", {"service": service, "region": region})
+    return _latest(connection, service, region, "state IN ('smoke', 'walking', 'waiting')")
+
+
+def cut_off(connection: Connection, service: str, region: str) -> Release | None:
+    """The latest release of a service with a change of traffic whose end nobody wrote down."""
+    return _latest(connection, service, region, "id IN (SELECT release_id FROM traffic_changes WHERE state = 'asked')")
 
 
 def begin(connection: Connection, event: ReleaseDeployed, found: Departure) -> Release:
-    """Writes a release that begins, or begins again."""
+    """Writes a release that begins, or begins again: what counts from its beginning then counts from now."""
     row = connection.execute(
         text(f"""
             INSERT INTO releases AS r (id, service, region, revision, previous, tag, state, percent, due_at)
@@ -112,7 +118,8 @@ def begin(connection: Connection, event: ReleaseDeployed, found: Departure) -> R
             ON CONFLICT (service, region, revision) DO UPDATE
             SET previous = excluded.previous, tag = coalesce(excluded.tag, r.tag), state = excluded.state,
                 percent = excluded.percent, percent_at = CASE WHEN excluded.percent > 0 THEN r.percent_at END,
-                step = r.step + 1, holds = 0, failed_checks = 0, reason = '', due_at = now(), finished_at = NULL
+                step = r.step + 1, holds = 0, failed_checks = 0, reason = '', due_at = now(), finished_at = NULL,
+                created_at = now()
             RETURNING {_COLUMNS}
         """),
         {
@@ -209,14 +216,15 @@ def _write(connection: Connection, release: Release, asked: Asked) -> None:
     )
 
 
-def last_change(connection: Connection, release_id: UUID) -> Change | None:
-    """The latest change of traffic of a release."""
+def last_change(connection: Connection, release_id: UUID, since: datetime | None = None) -> Change | None:
+    """The latest change of traffic of a release, asked for no earlier than `since`."""
     found = connection.execute(
         text("""
-            SELECT before, after, state, detail FROM traffic_changes WHERE release_id = :id
+            SELECT before, after, state, detail FROM traffic_changes
+            WHERE release_id = :id AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
             ORDER BY created_at DESC, id LIMIT 1
         """),
-        {"id": release_id},
+        {"id": release_id, "since": since},
     ).one_or_none()
     if found is None:
         return None
@@ -225,10 +233,17 @@ def last_change(connection: Connection, release_id: UUID) -> Change | None:
 
 def left_by(connection: Connection, release: Release, service: Service) -> bool:
     """Whether the traffic is as the release left it: where it was sent, or on either side of a change that did not
-    come about, or of which nobody knows whether it did."""
-    change = last_change(connection, release.id)
-    sides = (change.before, change.after) if change is not None and change.state != "verified" else ()
-    latest = service.latest_ready
+    come about, or of which nobody knows whether it did.
+
+    A change that failed and is what serves all the same was made by somebody else, for a release asks for each change
+    once: a human finished what Sight could not, or Cloud Run itself did with the next deployment.
+    """
+    change, latest = last_change(connection, release.id, since=release.created_at), service.latest_ready
+    sides: tuple[tuple[Target, ...], ...] = ()
+    if change is not None and change.state != "verified":
+        sides = (change.before, change.after)
+        if change.state == "failed" and same_shares(service.statuses, change.after, latest):
+            sides = (change.before,)
     return any(same_shares(service.traffic, each, latest) for each in (shares(release), *sides))
 
 
@@ -275,6 +290,11 @@ def overdue(connection: Connection, seconds: float) -> list[tuple[UUID, int]]:
         {"age": seconds},
     )
     return [(row.id, row.step) for row in rows]
+
+
+def _latest(connection: Connection, service: str, region: str, which: str) -> Release | None:
+    where = f"WHERE service = :service AND region = :region AND {which} ORDER BY created_at DESC LIMIT 1"
+    return _one(connection, where, {"service": service, "region": region})
 
 
 def _one(connection: Connection, where: str, parameters: dict[str, Any]) -> Release | None:

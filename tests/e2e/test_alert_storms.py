@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from common.bus.topology import RELEASES
+from common.cloud_run.own_tags import FAILED_TAG_PREFIX
 from common.cloud_run.port import CloudRunUnavailable, Service, Target
 from common.cloud_run.rest import CloudRunRest
 from common.database.engine import connect
@@ -22,7 +23,7 @@ from common.errors import Unavailable
 from common.monitoring.rest import MonitoringRest
 from common.releases import store
 from common.releases.ledger import Ledger
-from common.releases.models import FAILED_TAG_PREFIX, Policy
+from common.releases.models import Policy
 from common.releases.record import Record
 from common.releases.rollback import Rollback
 from common.releases.traffic import failed_tag

@@ -9,14 +9,17 @@ from typing import Literal
 import pytest
 from sqlalchemy import Engine, text
 
+from common.cloud_run.absent import AbsentCloudRun
+from common.cloud_run.rest import CloudRunRest
 from common.errors import Unavailable
+from common.releases import by_hand, views
 from common.releases.departure import NotReadyYet, Refused
 from common.releases.events import ReleaseDeployed, ReleaseStepDue
 from common.releases.smoke import Smoke
 from tests.fakes.cloud_run.faults import Refused as RefusedByCloudRun
 from tests.fakes.cloud_run.server import CloudRunServer
 from tests.fakes.cloud_run.world import NAMED, World
-from tests.integration.releases.conftest import REGION
+from tests.integration.releases.conftest import REGION, Watch
 from tests.integration.releases.walking import NEW, OLD, Release, deployed
 
 
@@ -172,3 +175,145 @@ def test_an_engineer_aborts_a_release(release: Release) -> None:
     assert release.serving() == {OLD: 100}
     with pytest.raises(Refused, match="no release of api is under way"):
         release.walk().abort("api", REGION, by="ada", reason="once more")
+
+
+@pytest.fixture
+def refused(release: Release) -> Release:
+    """A release whose step to all the traffic Cloud Run did not make: it waits for a human with half of it. A newer
+    revision is deployed by then and not announced yet."""
+    second = release.first_share()
+    release.requests(NEW)
+    release.requests(OLD)
+    release.walk().take(second)
+    (third,) = release.due()
+    release.world.deploy("api", "api-3", no_traffic=True, tag="candidate-3")
+    release.world.faults.failed_operations = 1
+    release.requests(NEW)
+    release.requests(OLD)
+    release.walk().take(third)
+    assert (release.row().state, release.row().percent) == ("waiting", 50)
+    assert release.serving() == {OLD: 50, NEW: 50}
+    return release
+
+
+def finish(release: Release) -> None:
+    """Sends all the traffic where the release could not, as a human does by gcloud."""
+    release.world.set_traffic(
+        "api",
+        [
+            {"type": NAMED, "revision": NEW, "percent": 100},
+            {"type": NAMED, "revision": "api-3", "tag": "candidate-3"},
+        ],
+        modifier="ada@example.com",
+    )
+
+
+def announce(release: Release, revision: str) -> None:
+    """Deploys a newer revision and announces it."""
+    release.world.deploy("api", revision, no_traffic=True, tag=f"candidate-{revision}")
+    release.deploy(tag=f"candidate-{revision}")
+
+
+@pytest.mark.parametrize("deployed_after", [False, True])
+def test_what_a_human_finished_is_where_the_next_release_departs_from(refused: Release, deployed_after: bool) -> None:
+    """They sent all the traffic where Sight could not: nobody goes back from there for a newer revision, though its
+    deployment is the last change of the service and was made by somebody else."""
+    finish(refused)
+    newer = "api-4" if deployed_after else "api-3"
+    if deployed_after:
+        announce(refused, newer)
+    else:
+        refused.deploy(tag="candidate-3")
+    assert refused.serving() == {NEW: 100}
+    assert (refused.row(newer).state, refused.row(newer).previous) == ("smoke", NEW)
+    assert refused.row().state == "promoted"
+
+
+def test_what_the_next_deployment_finished_is_where_that_one_departs_from(refused: Release) -> None:
+    """Cloud Run tries all it was asked for again: it cannot be told from what a human did, and is not undone either."""
+    announce(refused, "api-4")
+    assert refused.serving() == {NEW: 100}
+    assert refused.row("api-4").previous == NEW
+
+
+def test_what_a_human_finished_is_left_by_an_abort(refused: Release) -> None:
+    """And whoever aborts it is told, or they would believe that the users are back."""
+    finish(refused)
+    refused.walk().abort("api", REGION, by="ada", reason="tidy up")
+    assert refused.serving() == {NEW: 100}
+    assert refused.row().reason == "ada ended it: tidy up; somebody else moved the traffic: it is left as it is now"
+
+
+def test_what_a_human_finished_is_not_released_again(refused: Release) -> None:
+    """It has all the traffic already, and goes back to no share that it had before."""
+    finish(refused)
+    with pytest.raises(Refused, match="has traffic already"):
+        refused.walk().release(ReleaseDeployed(service="api", region=REGION, revision=NEW), by="ada")
+    assert refused.serving() == {NEW: 100}
+
+
+@pytest.mark.parametrize("how", ["abort", "deploy"])
+def test_a_step_that_was_refused_and_nobody_finished_goes_back(refused: Release, how: str) -> None:
+    """Though it is still what Cloud Run was asked for last."""
+    if how == "abort":
+        refused.walk().abort("api", REGION, by="ada", reason="enough")
+    else:
+        refused.deploy(tag="candidate-3")
+    assert refused.serving() == {OLD: 100}
+
+
+def test_what_failed_before_a_release_began_again_is_not_what_it_left(release: Release) -> None:
+    """Somebody who moves the traffic to where it was then is somebody, and the list has what began last first."""
+    second = release.first_share()
+    release.requests(NEW)
+    release.requests(OLD)
+    release.world.faults.failed_operations = 1
+    release.walk().take(second)
+    stable, candidate = (
+        {"type": NAMED, "revision": OLD, "percent": 100},
+        {"type": NAMED, "revision": NEW, "tag": "candidate"},
+    )
+    release.world.set_traffic("api", [stable, candidate], modifier="ada@example.com")
+    announce(release, "api-3")
+    release.walk().release(ReleaseDeployed(service="api", region=REGION, revision=NEW), by="ada")
+    assert (release.row().state, release.row("api-3").state) == ("smoke", "replaced")
+    with release.engine.connect() as connection:
+        listed = views.releases(connection, service="api", region=REGION, limit=10)
+    assert listed[0]["revision"] == NEW
+    release.move_by_hand({OLD: 90, NEW: 10})
+    announce(release, "api-4")
+    assert release.serving() == {OLD: 90, NEW: 10}
+    assert "a release begins where one revision has all of it" in release.told()["refused"]["text"]
+
+
+def test_who_moved_the_traffic_before_a_release_began_again_does_not_count(release: Release) -> None:
+    """What ends it is told with the name of who ended it now."""
+    second = release.first_share()
+    watch = Watch(release.engine, release.server, release.world, release.bus)
+    by_hand.promote(watch.rollback(), "api", REGION, revision=OLD, reason="not now", by="ada")
+    release.walk().take(second)
+    assert (release.row().state, release.row().reason) == (
+        "replaced",
+        "ada moved the traffic: it is left as it is now",
+    )
+    release.walk().release(ReleaseDeployed(service="api", region=REGION, revision=NEW), by="bob")
+    (first,) = release.due()
+    release.walk().take(first)
+    (second,) = release.due()
+    release.move_by_hand({OLD: 70, NEW: 30}, by="eve@example.com")
+    release.walk().take(second)
+    assert (release.row().state, release.row().reason) == (
+        "replaced",
+        "eve@example.com moved the traffic: it is left as it is now",
+    )
+
+
+@pytest.mark.parametrize("where", ["forbidden", "nowhere"])
+def test_a_cloud_run_that_says_no_is_told(release: Release, where: str) -> None:
+    """The event does not come again, so that whoever deploys has to learn that nothing happens."""
+    cloud_run = AbsentCloudRun() if where == "nowhere" else CloudRunRest("another", endpoint=release.server.url)
+    walk = replace(release.walk(), cloud_run=cloud_run)
+    assert walk.begin(ReleaseDeployed(service="api", region=REGION, tag="candidate")) is None
+    said = release.told()["refused"]["text"]
+    assert ("there is no Cloud Run here" if where == "nowhere" else "Cloud Run refused: 403") in said
+    assert release.types() == ["refused"]

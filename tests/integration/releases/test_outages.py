@@ -176,8 +176,13 @@ def test_a_process_remembers_what_nobody_took_and_writes_it_when_the_database_is
     assert len(doomed.world.patches) == 1
 
 
-def test_another_process_without_database_finds_that_the_work_is_done(doomed: Watch, server: Server) -> None:
-    """The tags in Cloud Run say which revision failed, and its last change that it was taken back just now."""
+@pytest.mark.parametrize("ready", [True, False])
+def test_another_process_without_database_finds_that_the_work_is_done(
+    doomed: Watch, server: Server, ready: bool
+) -> None:
+    """The tags in Cloud Run say which revision failed, also where it crashes and can have none itself, and its last
+    change that it was taken back just now."""
+    doomed.world.become("api", BAD, ready=ready)
     server.stop()
     assert doomed.answer(notification()).action == "roll_back"
     assert doomed.answer(notification()).code == "already_rolled_back"

@@ -6,9 +6,10 @@ import json
 import time
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from common.releases import store
+from common.releases.events import ReleaseDeployed
 from tests.fakes.cloud_run.server import CloudRunServer
 from tests.fakes.cloud_run.world import World
 from tests.integration.releases.conftest import REGION, Watch, notification
@@ -91,3 +92,57 @@ def test_a_revision_deployed_long_before_its_release_is_to_blame(release: Releas
     decision = watch.answer(notification(revision=NEW))
     assert (decision.action, decision.target) == ("roll_back", OLD)
     assert release.serving() == {OLD: 100}
+
+
+@pytest.mark.parametrize("before", ["replaced", "promoted"])
+def test_a_revision_that_is_released_again_is_to_blame(release: Release, watch: Watch, before: str) -> None:
+    """It began days ago, or was promoted by then, and has had users again for minutes."""
+    release.first_share()
+    release.walk().abort("api", REGION, by="ada", reason="later")
+    with release.engine.begin() as connection:
+        for statement in (
+            "UPDATE releases SET created_at = created_at - interval '3 days'",
+            "UPDATE traffic_changes SET created_at = created_at - interval '3 days', verified_at = NULL",
+        ):
+            connection.execute(text(statement))
+        if before == "promoted":
+            connection.execute(text("UPDATE releases SET promoted_at = created_at WHERE revision = :r"), {"r": NEW})
+    release.walk().release(ReleaseDeployed(service="api", region=REGION, revision=NEW), by="ada")
+    (first,) = release.due()
+    release.walk().take(first)
+    assert release.serving() == {OLD: 90, NEW: 10}
+    watch.requests(NEW)
+    decision = watch.answer(notification(revision=NEW))
+    assert (decision.action, decision.target) == ("roll_back", OLD)
+
+
+@pytest.fixture
+def newer(release: Release) -> Release:
+    """A third revision that took the place of the second, which nobody complained of, and has its first share."""
+    release.first_share()
+    release.world.deploy("api", "api-3", no_traffic=True, tag="candidate-3")
+    release.deploy(tag="candidate-3")
+    (first,) = release.due()
+    release.walk().take(first)
+    assert release.serving() == {OLD: 90, "api-3": 10}
+    return release
+
+
+def test_a_revision_that_took_the_place_of_a_healthy_one_is_taken_back_at_once(newer: Release, watch: Watch) -> None:
+    """Nothing was rolled back before, so that nothing has to cool down."""
+    watch.requests("api-3")
+    decision = watch.answer(notification(revision="api-3"))
+    assert (decision.action, decision.target) == ("roll_back", OLD)
+    assert newer.serving() == {OLD: 100}
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(-60, "already_rolled_back"), (2, "rolled_back")])
+def test_an_alert_from_before_a_newer_revision_falls_on_nobody(
+    newer: Release, watch: Watch, seconds: int, code: str
+) -> None:
+    """It names no revision, and those it may be about have no users any more; what begins now is of the newer one."""
+    alert = json.loads(of_an_uptime_check())
+    alert["incident"]["started_at"] = int(time.time()) + seconds
+    assert watch.answer(json.dumps(alert).encode()).code == code
+    assert newer.row(OLD).state == "promoted"
+    assert newer.serving() == ({OLD: 100} if code == "rolled_back" else {OLD: 90, "api-3": 10})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.cloud_run.merging import merged, moved_by_others
+from common.cloud_run.merging import lost, merged, moved_by_others
 from common.cloud_run.port import Target
 
 SEEN = [Target("new", 100), Target("old", 0, "stable"), Target("older", 0, "theirs")]
@@ -71,6 +71,28 @@ def test_what_both_changed_is_as_wanted() -> None:
 def test_a_new_tag_on_a_revision_that_is_not_ready_is_left_out() -> None:
     """One such tag is enough for Cloud Run to move nothing at all."""
     assert "preview" not in tags(merged(WANTED, SEEN, [*SEEN, Target("broken", 0, "preview")], ready))
+
+
+@pytest.mark.parametrize("mended", ["older", None])
+def test_a_tag_that_was_left_out_and_is_mended_meanwhile_is_kept(mended: str | None) -> None:
+    """It was only left out because its revision was not ready, which it now is: also where it is on the latest."""
+    seen = [*SEEN, Target("broken", 0, "qa")]
+    assert "qa" not in tags(merged(WANTED, seen, seen, ready))
+    assert "qa" not in tags(merged(WANTED, seen, SEEN, ready))
+    assert tags(merged(WANTED, seen, [*SEEN, Target(mended, 0, "qa")], ready))["qa"] == mended
+
+
+@pytest.mark.parametrize("tag", ["stable", "previous", "failed-1a2b3c4d", "instead-of-1a2b3c4d"])
+def test_a_tag_of_ours_that_was_left_out_does_not_come_back(tag: str) -> None:
+    """That was decided."""
+    wanted = [Target("old", 100)]
+    assert merged(wanted, [Target("new", 100), Target("old", 0, tag)], [Target("new", 100, tag)], ready) == wanted
+
+
+def test_the_tags_of_others_that_are_lost_are_told() -> None:
+    """Those on revisions that are not ready; which of ours are asked for was decided."""
+    found = [*SEEN, Target("broken", 0, "qa"), Target("gone", 0, "demo"), Target("broken", 0, "failed-1a2b3c4d")]
+    assert lost(found, merged(WANTED, found, found, ready)) == ["demo", "qa"]
 
 
 def test_shares_are_never_touched() -> None:

@@ -132,6 +132,11 @@ def test_a_dry_run_decides_the_same_and_says_that_it_is_one() -> None:
             "already_rolled_back",
             {"alert": replace(ALERT, revision=None), "history": replace(HISTORY, taken_back_at=ago(minutes=1))},
         ),
+        (
+            "none",
+            "already_rolled_back",
+            {"alert": replace(ALERT, revision=None), "history": replace(HISTORY, sent_back_at=ago(minutes=1))},
+        ),
         ("notify", "moved_by_hand", {"history": replace(HISTORY, moved_by_hand_at=ago(minutes=29))}),
         ("notify", "too_old", {"history": replace(HISTORY, promoted={**HISTORY.promoted, BAD: ago(hours=25)})}),
         ("notify", "too_old", {"history": replace(HISTORY, promoted=PROVED, released={BAD: ago(hours=25)})}),
@@ -163,6 +168,9 @@ def test_each_rule_has_a_code_and_a_reason(action: str, code: str, changes: dict
         {"history": replace(HISTORY, rolled_back_at=(ago(hours=25),) * 9)},
         {"history": replace(HISTORY, promoted={**HISTORY.promoted, BAD: ago(hours=23)})},
         {"history": replace(HISTORY, taken_back_at=ago(minutes=11))},
+        {"history": replace(HISTORY, sent_back_at=ago(minutes=1))},
+        {"alert": replace(ALERT, revision=None), "history": replace(HISTORY, sent_back_at=ago(minutes=3))},
+        {"history": replace(HISTORY, promoted={**PROVED, BAD: ago(hours=25)}, released={BAD: ago(minutes=9)})},
         {
             "history": replace(HISTORY, promoted=PROVED, released={BAD: ago(minutes=9)}),
             "service": service({BAD: 100}, *(revision(each, timedelta(days=5)) for each in (OLD, GOOD, BAD))),
@@ -246,6 +254,7 @@ ODD: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
         "closed": INCIDENTS,
         "rolled_back_at": st.lists(TIMES, max_size=4).map(tuple),
         "taken_back_at": TIMES,
+        "sent_back_at": TIMES,
         "moved_by_hand_at": TIMES,
         "paused": st.just(True),
     },
@@ -354,8 +363,8 @@ def check_times(source: Revision, history: History, policy: Policy) -> None:
     for at in (*history.rolled_back_at, *taken_back):
         assert NOW - at >= timedelta(seconds=policy.cooldown_seconds)
     assert sum(NOW - at < timedelta(days=1) for at in history.rolled_back_at) < policy.max_rollbacks_per_day
-    known = {source.name: source.created_at} | dict(history.released) | dict(history.promoted)
-    assert NOW - known[source.name] <= timedelta(seconds=policy.blame_seconds)
+    known = [when[source.name] for when in (history.released, history.promoted) if source.name in when]
+    assert NOW - max(known, default=source.created_at) <= timedelta(seconds=policy.blame_seconds)
     if history.moved_by_hand_at is not None:
         assert NOW - history.moved_by_hand_at >= timedelta(seconds=policy.hand_seconds)
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.releases.smoke import HttpSmokeTest
 from tests.fixtures.serving import Asked, Said, serving
 
 PATHS = ("/health", "/docs")
+SILENCE = 0
+"""The status of an answer that never comes: the connection is closed."""
+
 JOB = {"id": "j1", "state": "completed", "finished_at": "2026-11-24T12:00:00Z", "reasons": []}
 FINE: dict[str, list[tuple[int, Any]]] = {
     "GET /health": [(200, {"status": "healthy"})],
@@ -38,6 +42,8 @@ class Played:
         self.headers.append(headers)
         queue = self.answers.get(asked, [(404, "")])
         status, body = queue.pop(0) if len(queue) > 1 else queue[0]
+        if status == SILENCE:
+            raise ConnectionAbortedError
         return Said(body, status)
 
 
@@ -54,8 +60,8 @@ def played() -> Iterator[Played]:
 
 
 def smoke_test(api_key: str | None = None) -> HttpSmokeTest:
-    """A smoke test without patience."""
-    return HttpSmokeTest(api_key, patience=0.3, job_seconds=0.3, pause=0.01)
+    """A smoke test of little patience."""
+    return HttpSmokeTest(api_key, patience=1.5, job_seconds=0.3, pause=0.01)
 
 
 def test_a_revision_that_is_fine_passes(played: Played) -> None:
@@ -121,7 +127,7 @@ def test_an_answer_that_makes_no_sense_leaves_nothing_behind(played: Played) -> 
 
 
 def test_an_instance_that_is_just_starting_is_waited_for(played: Played) -> None:
-    """And so is a job that is accepted late; a project is asked for once, or there might be two."""
+    """And so is a job that is accepted late; a project that was made is asked for once, or there might be two."""
     played.answers["GET /health"] = [(503, ""), (429, ""), (200, "")]
     played.answers["POST /api/v1/projects/p1/personas:generate"].insert(0, (503, ""))
     assert smoke_test()(played.url, "api-2", paths=PATHS, job=True).passed
@@ -133,6 +139,43 @@ def test_cleaning_up_does_not_hide_what_failed(played: Played) -> None:
     played.answers["GET /api/v1/jobs/j1"] = [(404, "")]
     played.answers["DELETE /api/v1/projects/p1"] = [(500, "")]
     assert smoke_test()(played.url, "api-2", paths=PATHS, job=True).detail == "GET /api/v1/jobs/j1 answered 404"
+
+
+@pytest.mark.parametrize(("status", "body"), [(429, ""), (503, {"code": "unavailable"}), (SILENCE, "")])
+def test_a_project_that_is_turned_away_is_asked_for_again(played: Played, status: int, body: Any) -> None:
+    """One bad moment of a good revision marks it failed no more than it would a user's request."""
+    played.answers["POST /api/v1/projects"].insert(0, (status, body))
+    assert smoke_test()(played.url, "api-2", paths=PATHS, job=True).passed
+    assert played.asked.count("POST /api/v1/projects") == 2
+
+
+def test_a_project_that_is_turned_away_for_as_long_as_there_is_patience_fails(played: Played) -> None:
+    """A revision that takes no requests is not one to release; and one that breaks is not asked to break twice."""
+    played.answers["POST /api/v1/projects"] = [(503, "")]
+    found = smoke_test()(played.url, "api-2", paths=PATHS, job=True)
+    assert (found.passed, found.detail) == (False, "POST /api/v1/projects answered 503")
+    played.asked.clear()
+    played.answers["POST /api/v1/projects"] = [(500, "")]
+    assert not smoke_test()(played.url, "api-2", paths=PATHS, job=True).passed
+    assert played.asked.count("POST /api/v1/projects") == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "left"),
+    [
+        ([(503, ""), (404, {"code": "project_not_found"})], []),
+        ([(SILENCE, ""), (404, {"code": "project_not_found"})], []),
+        ([(500, "")], ["DELETE /api/v1/projects/p1 answered 500"]),
+        ([(403, "")], ["DELETE /api/v1/projects/p1 answered 403"]),
+    ],
+)
+def test_tidying_up_is_no_verdict(played: Played, answers: list[tuple[int, Any]], left: list[str]) -> None:
+    """A revision that made its panel passes, whatever becomes of the project; the log says which was left."""
+    played.answers["DELETE /api/v1/projects/p1"] = answers
+    with capture_logs() as logs:
+        found = smoke_test()(played.url, "api-2", paths=PATHS, job=True)
+    assert (found.passed, found.detail) == (True, "/health, /docs and a panel of two went well")
+    assert [line["problem"] for line in logs if line["event"] == "smoke_test_left"] == left
 
 
 def test_nobody_there_fails() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from common.cloud_run.documents import same_shares
 from common.cloud_run.port import Revision, Service, Target
 from common.releases.models import History
-from common.releases.traffic import KEPT_FAILED, back_to, failed_tag, promoted, remembered, split
+from common.releases.traffic import KEPT_FAILED, back_to, failed_tag, instead_tag, promoted, remembered, split
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 A, B, C = "api-1", "api-2", "api-3"
@@ -38,6 +39,11 @@ def service(
         updated_at=NOW - changed,
         last_modifier=modifier,
     )
+
+
+def not_ready(before: Service, *names: str) -> Service:
+    """The service with some of its revisions not ready."""
+    return replace(before, revisions=tuple(replace(each, ready=each.name not in names) for each in before.revisions))
 
 
 def tags(traffic: list[Target]) -> dict[str, str | None]:
@@ -95,6 +101,31 @@ def test_only_the_latest_marks_are_kept() -> None:
     assert len(kept) == KEPT_FAILED + 2
     assert failed_tag(names[0]) not in kept
     assert kept[failed_tag(C)] == C
+
+
+def test_the_mark_of_a_revision_that_is_not_ready_is_on_the_one_that_took_over() -> None:
+    """Cloud Run would move nothing with a tag on the other, which is marked and remembered all the same."""
+    before = not_ready(service(Target(C, 100), Target(C, 0, "stable"), Target(B, 0, "previous")), C)
+    wanted = back_to(before, B, C)
+    assert tags(wanted) == {"stable": B, instead_tag(C): B}
+    found = remembered(replace(before, traffic=tuple(wanted), statuses=tuple(wanted)), NOTHING)
+    assert found.failed == {C}
+    assert found.rolled_back_at == (before.updated_at,)
+
+
+def test_a_mark_is_not_lost_with_the_revision_it_was_on() -> None:
+    """One that crashes after it was marked, or the one that had its mark instead; that of one that is gone goes."""
+    marked = service(Target(B, 100), Target(C, 0, failed_tag(C)), Target("api-0", 0, failed_tag("api-0")))
+    for before in (not_ready(marked, C), not_ready(service(Target(B, 100), Target(A, 0, instead_tag(C))), A, C)):
+        for wanted in (promoted(before, B, None), split(before, [(B, 100)], B)):
+            assert tags(wanted) == {"stable": B, instead_tag(C): B}
+
+
+def test_a_revision_that_is_marked_twice_has_one_mark() -> None:
+    """It was not ready, became ready and is not again: Cloud Run takes each tag once."""
+    before = not_ready(service(Target(C, 100), Target(B, 0, instead_tag(C)), Target(C, 0, failed_tag(C))), C)
+    wanted = back_to(before, B, C)
+    assert [target.tag for target in wanted if target.tag] == [instead_tag(C), "stable"]
 
 
 def test_the_tags_tell_what_postgres_cannot() -> None:
@@ -162,8 +193,9 @@ def test_shares_are_the_same_however_they_are_listed() -> None:
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_a_mark_is_of_one_revision_and_a_tag_cloud_run_takes(one: str, other: str) -> None:
     """Lowercase letters, digits and hyphens, and the same for the same revision only."""
-    tag = failed_tag(one)
-    assert tag.startswith("failed-")
-    assert len(tag) == len("failed-") + 8
-    assert all(letter in "0123456789abcdef" for letter in tag.removeprefix("failed-"))
-    assert (tag == failed_tag(other)) == (one == other)
+    for tag_of, prefix in ((failed_tag, "failed-"), (instead_tag, "instead-of-")):
+        tag = tag_of(one)
+        assert tag.startswith(prefix)
+        assert len(tag) == len(prefix) + 8
+        assert all(letter in "0123456789abcdef" for letter in tag.removeprefix(prefix))
+        assert (tag == tag_of(other)) == (one == other)
