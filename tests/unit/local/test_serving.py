@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -146,20 +147,27 @@ def test_a_bell_rings_across_a_fork() -> None:
     bell.close()
 
 
-def test_a_socket_lies_beside_its_data_where_its_path_fits(tmp_path: Path) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose path is short, wherever those of the tests are."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_a_socket_lies_beside_its_data_where_its_path_fits(short: Path) -> None:
     """Short paths are used as they are."""
-    assert socket_folder(tmp_path, "s") == tmp_path
+    assert socket_folder(short, "s") == short
 
 
-def test_a_long_path_gets_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_path_gets_a_private_folder(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the path is too long, a folder of the user's alone serves, the same each time; another's is refused."""
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    data = tmp_path / ("long" * 30)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(short))
+    data = short / ("long" * 30)
     folder = socket_folder(data, "s")
-    assert folder.parent == tmp_path
+    assert folder.parent == short
     assert folder.stat().st_mode & 0o777 == 0o700
     assert socket_folder(data, "s") == folder
-    assert socket_folder(tmp_path / ("other" * 30), "s") != folder
+    assert socket_folder(short / ("other" * 30), "s") != folder
     folder.chmod(0o755)
     with pytest.raises(PermissionError, match="not a private folder"):
         socket_folder(data, "s")
