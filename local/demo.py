@@ -44,7 +44,7 @@ from cli.views.transcript import prepare_transcript, show_transcript
 from common.database.engine import connect as connect_database
 from common.settings import Settings
 from local import stack
-from local.interrupts import Held, held
+from local.interrupts import INTERRUPTS, Held, held
 from local.processes import StartFailed
 from local.stack import Stack
 
@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--file", type=Path, default=RUN, help="the run file")
     parser.add_argument("--data-dir", type=Path, default=DATA, help="where the stack keeps its files")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in INTERRUPTS:  # SIGINT as well, which is ignored in a program that a script put into the background
+        signal.signal(number, _interrupt)
     screen = open_screen(notes_with_results=True)
     try:
         document = read_document(options.file)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Held:
@@ -14,7 +14,7 @@ class Held:
 
     def __init__(self) -> None:
         self.come = False
-        self._before = {number: signal.signal(number, self._note) for number in NUMBERS}
+        self._before = {number: signal.signal(number, self._note) for number in INTERRUPTS}
 
     def release(self) -> None:
         """Lets interrupts be again what they were before. Raises `KeyboardInterrupt` when one has come."""
