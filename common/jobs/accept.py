@@ -79,7 +79,7 @@ def find_repeat(engine: Engine, workspace_id: UUID, idempotency_key: str | None,
 _INSERT = """
 WITH {reads} project AS (
     SELECT id FROM projects
-    WHERE id = CAST(:project AS uuid) AND workspace_id = CAST(:workspace AS uuid) AND deleted_at IS NULL FOR SHARE
+    WHERE id = CAST(:project AS uuid) AND workspace_id = CAST(:workspace AS uuid) AND deleted_at IS NULL
 ), job AS (
     INSERT INTO jobs (id, workspace_id, project_id, kind, flow, rounds, state, subject_id, spec, seed, idempotency_key,
                       request_hash, total, budget_micros, deadline_at, simulated, traceparent)
@@ -109,8 +109,9 @@ def accept(engine: Engine, workspace_id: UUID, job: NewJob, along: Along = NOTHI
     """Writes the job, its rounds, what goes along with it and the event that starts it, as one transaction.
 
     Returns None, and writes nothing, when a request with the same key was accepted a moment ago by someone
-    else, which `find_repeat` then finds, when the project was deleted or the condition does not hold. The items are
-    spread evenly over the rounds unless the job says otherwise.
+    else, which `find_repeat` then finds, when the project was deleted or the condition does not hold. One that is being
+    deleted is not waited for: the sweeper cancels what was accepted into it. The items are spread evenly over the
+    rounds unless the job says otherwise.
     """
     sizes = job.round_sizes or [job.total // job.rounds] * job.rounds
     event = JobAccepted(workspace_id=workspace_id, job_id=job.id, traceparent=job.traceparent)

@@ -73,13 +73,15 @@ def give_up(engine: Engine, relay: Relay, owner: str, *, counted: bool) -> int:
 
 
 def _stop_overdue(connection: Connection) -> tuple[int, list[Pending]]:
-    """Stops jobs past their deadline, and finishes stopping those that have items nobody will work on.
-    Returns how many there were and what is to be published."""
+    """Stops jobs past their deadline and those accepted while their project was deleted, and finishes stopping those
+    that have items nobody will work on. Returns how many there were and what is to be published."""
     rows = connection.execute(
         text("""
-            SELECT id, workspace_id, coalesce(stop_reason, 'deadline') AS reason FROM jobs j
+            SELECT j.id, j.workspace_id, coalesce(
+                stop_reason, CASE WHEN p.deleted_at IS NULL THEN 'deadline' ELSE 'cancelled' END) AS reason
+            FROM jobs j JOIN projects p ON p.id = j.project_id
             WHERE finished_at IS NULL AND (
-                (stop_reason IS NULL AND deadline_at <= now())
+                (stop_reason IS NULL AND (deadline_at <= now() OR p.deleted_at IS NOT NULL))
                 OR (stop_reason IS NOT NULL AND EXISTS (
                     SELECT 1 FROM job_items i WHERE i.job_id = j.id AND i.state IN ('ready', 'waiting'))))
             LIMIT :limit

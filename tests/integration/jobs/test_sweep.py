@@ -44,6 +44,16 @@ def test_leases_and_deadlines_do_not_wait_for_the_bus(jobs: Jobs) -> None:
     assert [EVENT.validate_json(data).job_id for data in jobs.bus.take(RESULTS)] == [late]
 
 
+def test_a_job_accepted_while_its_project_was_deleted_is_cancelled(jobs: Jobs) -> None:
+    """Neither saw the other: nobody would look at what the job makes, and somebody pay for it."""
+    job_id = jobs.accept()
+    jobs.sql("UPDATE projects SET deleted_at = now()")
+    assert sweep(jobs.engine, jobs.relay).stopped == 1
+    job = jobs.get(job_id)
+    assert (job.state, job.stop_reason) == ("cancelled", "cancelled")
+    assert sweep(jobs.engine, jobs.relay).stopped == 0
+
+
 @pytest.mark.parametrize("laid_out", [0, 3])
 @pytest.mark.parametrize("flow", ["chain", "rounds"])
 def test_a_layout_whose_event_was_lost_is_asked_for_again(
