@@ -13,6 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 POLL_SECONDS = 0.01
+NICENESS = 10
+"""Of what may wait for a processor while others answer somebody; it gets all that they leave."""
+
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Where Linux keeps the niceness of a session as a whole, beside which that of its processes does not count outside
+of it; https://man7.org/linux/man-pages/man7/sched.7.html."""
+
 PROC = Path("/proc/self").exists()
 """Whether the system tells of processes in /proc; macOS has only `ps`."""
 
@@ -97,6 +104,21 @@ def end(pid: int, *, by: signal.Signals = signal.SIGTERM, within: float = 10.0) 
         deadline = time.monotonic() + seconds
         while alive(pid) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+
+
+def work_behind() -> None:
+    """Lets all other processes go first on a busy processor. For a process that leads its session, before it has
+    threads; where the system does not take it nothing changes."""
+    os.nice(NICENESS)
+    for _ in range(10):
+        try:
+            AUTOGROUP.write_text(str(NICENESS))
+        except BlockingIOError:  # one change in a tenth of a second, whoever makes it, unless it is root
+            time.sleep(0.11)
+        except OSError:
+            return
+        else:
+            return
 
 
 def free_port() -> int:

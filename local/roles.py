@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from local import gateway, schedule
 from local.bell import Bell, ring_all
 from local.cloud_tasks import TaskServer
 from local.functions import API, MAINTENANCE, ROLLBACK
+from local.processes import work_behind
 from local.worker import Worker
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from common.settings import Settings
 
 log = structlog.get_logger()
-
-WORKER_NICENESS = 5
-"""The API stays quick when the workers have all cores busy."""
 
 COLLECT_AFTER = 20_000
 """Objects made before the collector looks for cycles. A message makes thousands and leaves none."""
@@ -56,7 +53,7 @@ def run_gateway(apps: Apps, settings: Settings, *, listener: int, bells: Sequenc
 
 def run_worker(apps: Apps, settings: Settings, *, number: int, database_url: str, bells: Sequence[Bell]) -> None:
     """Brings messages from the embedded bus to the functions. The first worker keeps the schedule as well."""
-    os.nice(WORKER_NICENESS)
+    work_behind()
     gc.set_threshold(COLLECT_AFTER)
     wake.listen(lambda: ring_all(bells))
     name = worker_name(number)

@@ -17,7 +17,7 @@ from redis import Redis
 
 from common.bus.topology import SUBSCRIPTIONS
 from local import stack
-from local.processes import StartFailed, alive
+from local.processes import NICENESS, StartFailed, alive
 from local.stack import Stack
 from tests.fixtures.eventually import eventually
 
@@ -184,6 +184,20 @@ def test_maintenance_is_called(running: Stack) -> None:
     """The maintenance function is called every few seconds."""
     (running.data_dir / "maintained").unlink(missing_ok=True)
     eventually((running.data_dir / "maintained").exists)
+
+
+def test_workers_let_others_go_first(running: Stack) -> None:
+    """The API stays quick when the workers have all cores busy: their niceness counts beyond their own session too."""
+
+    def niceness(pid: int) -> list[int]:
+        group = Path(f"/proc/{pid}/autogroup")
+        of_session = [int(group.read_text().split()[-1])] if group.exists() else []
+        return [os.getpriority(os.PRIO_PROCESS, pid), *of_session]
+
+    workers = running.workers()
+    assert workers
+    assert {each for pid in workers for each in niceness(pid)} == {NICENESS}
+    assert {*niceness(running.processes()["gateway"])} == {0}
 
 
 def test_a_second_stack_keeps_off_the_same_data(running: Stack, functions: Path) -> None:
