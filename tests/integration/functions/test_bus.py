@@ -119,4 +119,4 @@ def test_a_job_of_an_audience_that_makes_no_sense_ends_at_once(stack: Api, monke
     job = ended(stack)
     assert (job["state"], job["stop_reason"]) == ("failed", "error")
     assert "audience.respondents.weights[0]: is 1e+308" in job["reasons"][0]["detail"]
-    assert stack.sql("SELECT cause_code FROM dead_letters") == [("invalid_input",)]
+    eventually(lambda: stack.sql("SELECT cause_code FROM dead_letters") == [("invalid_input",)])
