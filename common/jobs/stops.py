@@ -35,8 +35,8 @@ WITH locked AS (
 ), skipped AS (
     UPDATE job_items i
     SET state = 'skipped', reason_code = coalesce(locked.stop_reason, :code), updated_at = now(), finished_at = now(),
-        reason = CASE WHEN locked.stop_reason IS DISTINCT FROM :code AND locked.stop_reason IS NOT NULL
-                      THEN CAST(:reasons AS jsonb) ->> locked.stop_reason ELSE :reason END
+        reason = CASE WHEN locked.stop_reason <> :code THEN CAST(:reasons AS jsonb) ->> locked.stop_reason
+                      ELSE :reason END
     FROM locked WHERE i.job_id = locked.id AND i.state IN ('ready', 'waiting')
     RETURNING i.id
 ), count AS (
